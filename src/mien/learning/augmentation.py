@@ -1,0 +1,117 @@
+"""Random changes of the stored crops in training: position, light, noise and hidden parts.
+
+Stored crops are wider than the network's input by a margin, so that turning and shifting shows
+real surroundings. Parameters are drawn once per clip and applied to each of its frames.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """How much a crop may change.
+
+    Attributes:
+        turn: largest rotation in degrees to either side.
+        shift: largest shift as a share of the crop.
+        zoom: largest change of scale, as a share.
+        stretch: largest change of width against height, as a share.
+        contrast: largest change of contrast, as a share.
+        brightness: largest change of brightness, in units of the input (its range is about 2).
+        gamma: largest exponent of the gamma change, and its inverse the smallest.
+        noise: largest standard deviation of added noise, in units of the input.
+        blur: share of clips that are blurred, as a lower resolution would.
+        hidden: share of clips in which a rectangle is hidden.
+    """
+
+    turn: float = 15.0
+    shift: float = 0.08
+    zoom: float = 0.15
+    stretch: float = 0.06
+    contrast: float = 0.35
+    brightness: float = 0.25
+    gamma: float = 1.4
+    noise: float = 0.04
+    blur: float = 0.15
+    hidden: float = 0.3
+
+
+def augment(stored: Tensor, size: int, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+    """Return changed crops (batch, time, channels, size, size).
+
+    Args:
+        stored: (batch, time, channels, s, s) with s >= size, in the network's units (-1 to 1).
+        size: the network's input.
+        settings: how much.
+        generator: the source of chance; the same state gives the same result.
+    """
+    batch, time, channels, side, _ = stored.shape
+    moved = _moved(stored.reshape(batch, time * channels, side, side), size, settings, generator)
+    blurred = functional.avg_pool2d(moved, 3, 1, 1, count_include_pad=False)
+    moved = torch.where(_uniform(batch, 0, 1, generator) < settings.blur, blurred, moved)
+    lit = _lit(moved, settings, generator)
+    shown = _hidden(lit, settings.hidden, generator)
+    return shown.reshape(batch, time, channels, size, size)
+
+
+def centred(stored: Tensor, size: int) -> Tensor:
+    """Return the middle of stored crops, which is what the network sees when nothing is changed."""
+    margin = (stored.shape[-1] - size) // 2
+    return stored[..., margin : margin + size, margin : margin + size]
+
+
+def _uniform(batch: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Return one random number per clip, (batch, 1, 1, 1)."""
+    return torch.rand(batch, 1, 1, 1, generator=generator) * (high - low) + low
+
+
+def _moved(frames: Tensor, size: int, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+    """Return crops turned, shifted, scaled, stretched and mirrored about the middle."""
+    batch, side = frames.shape[0], frames.shape[-1]
+
+    def draw(reach: float) -> Tensor:
+        return _uniform(batch, -reach, reach, generator).reshape(batch)
+
+    angle = torch.deg2rad(draw(settings.turn))
+    scale = size / side / (1 + draw(settings.zoom))
+    stretch = 1 + draw(settings.stretch)
+    mirror = torch.where(draw(1.0) < 0, -1.0, 1.0)
+    theta = torch.stack(
+        [
+            torch.stack([torch.cos(angle) * scale * stretch * mirror, -torch.sin(angle) * scale], dim=1),
+            torch.stack([torch.sin(angle) * scale * stretch * mirror, torch.cos(angle) * scale], dim=1),
+        ],
+        dim=1,
+    )
+    shift = torch.stack([draw(settings.shift), draw(settings.shift)], dim=1) * 2 * size / side
+    grid = functional.affine_grid(
+        torch.cat([theta, shift[:, :, None]], dim=2), [batch, 1, size, size], align_corners=False
+    )
+    return functional.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _lit(frames: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+    """Return crops with other contrast, brightness, gamma and noise."""
+    batch = frames.shape[0]
+    exponent = torch.exp(_uniform(batch, -1, 1, generator) * torch.log(torch.tensor(settings.gamma)))
+    lit = ((frames.clamp(-1, 1) + 1) / 2).pow(exponent) * 2 - 1
+    mean = lit.mean(dim=(1, 2, 3), keepdim=True)
+    lit = (lit - mean) * (1 + _uniform(batch, -settings.contrast, settings.contrast, generator)) + mean
+    lit = lit + _uniform(batch, -settings.brightness, settings.brightness, generator)
+    sigma = _uniform(batch, 0, settings.noise, generator)
+    return (lit + torch.randn(lit.shape, generator=generator) * sigma).clamp(-1, 1)
+
+
+def _hidden(frames: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Return crops of which some have a rectangle of one random grey over them."""
+    batch, _, height, width = frames.shape
+    y, x = torch.arange(height).view(1, 1, height, 1), torch.arange(width).view(1, 1, 1, width)
+    top, left = _uniform(batch, 0, height, generator), _uniform(batch, 0, width, generator)
+    tall, wide = (_uniform(batch, 0.15 * height, 0.45 * height, generator) for _ in range(2))
+    inside = (y >= top - tall / 2) & (y < top + tall / 2) & (x >= left - wide / 2) & (x < left + wide / 2)
+    chosen = _uniform(batch, 0, 1, generator) < share
+    return torch.where(inside & chosen, _uniform(batch, -1, 1, generator), frames)

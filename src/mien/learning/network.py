@@ -1,0 +1,102 @@
+"""The network: a backbone over single frames and a head for each task.
+
+Input is always (batch, time, channels, height, width): a still is a clip of length one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mien.tasks import Task
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What the network is assembled from.
+
+    Attributes:
+        widths: channels of the three residual stages, each of half the resolution of the last.
+        depth: residual blocks in a stage.
+        stem: channels of the first convolution, at full resolution.
+        dropout: share of the features dropped before the heads in training.
+    """
+
+    widths: tuple[int, ...] = (48, 96, 192)
+    depth: int = 2
+    stem: int = 32
+    dropout: float = 0.3
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut (He et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if inputs != outputs or stride != 1:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, outputs, height / stride, width / stride)."""
+        return torch.relu(self.path(x) + self.shortcut(x))
+
+
+class Network(nn.Module):
+    """A residual backbone and one linear head per task.
+
+    Args:
+        tasks: what it learns; the first expression task is the one analysis shows.
+        channels: 1 for grey input, 3 for colour.
+        settings: widths and depth.
+    """
+
+    def __init__(self, tasks: tuple[Task, ...], channels: int, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.tasks = tasks
+        layers: list[nn.Module] = [
+            nn.InstanceNorm2d(channels, eps=1e-3),  # each face at one brightness and contrast
+            nn.Conv2d(channels, settings.stem, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(settings.stem),
+            nn.ReLU(inplace=True),
+        ]
+        width = settings.stem
+        for outputs in settings.widths:
+            for i in range(settings.depth):
+                layers.append(Block(width, outputs, 2 if i == 0 else 1))
+                width = outputs
+        self.backbone = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.dropout = nn.Dropout(settings.dropout)
+        self.heads = nn.ModuleDict({task.name: nn.Linear(width, len(task)) for task in tasks})
+
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
+        """Return the raw outputs of each task, by task name, (batch, time, labels).
+
+        Args:
+            faces: (batch, time, channels, height, width), as `Preprocessing.arrays` makes them.
+        """
+        batch, time = faces.shape[:2]
+        features = self.dropout(self.backbone(faces.flatten(0, 1)))
+        return {name: head(features).unflatten(0, (batch, time)) for name, head in self.heads.items()}
+
+
+def probabilities(task: Task, raw: Tensor) -> Tensor:
+    """Return raw outputs as what Predictions hold: softmax, sigmoid or tanh by the task's kind."""
+    if task.kind == "categorical":
+        return torch.softmax(raw, dim=-1)
+    return torch.sigmoid(raw) if task.kind == "binary" else torch.tanh(raw)
+
+
+def named(outputs: Mapping[str, Tensor], tasks: tuple[Task, ...]) -> dict[Task, Tensor]:
+    """Return a network's outputs as probabilities or values by task."""
+    return {task: probabilities(task, outputs[task.name]) for task in tasks}
