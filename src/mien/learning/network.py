@@ -29,6 +29,15 @@ class NetworkSettings:
     dropout: float = 0.3
 
 
+class Standardised(nn.Module):
+    """Each picture and channel with mean 0 and variance 1, so that light and contrast matter less."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the same shape; the floor 1e-3 keeps flat pictures flat (input is in -1 to 1)."""
+        shifted = x - x.mean(dim=(2, 3), keepdim=True)
+        return shifted / torch.sqrt((shifted * shifted).mean(dim=(2, 3), keepdim=True) + 1e-3)
+
+
 class Block(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut (He et al. 2016)."""
 
@@ -65,7 +74,7 @@ class Network(nn.Module):
         super().__init__()
         self.tasks = tasks
         layers: list[nn.Module] = [
-            nn.InstanceNorm2d(channels, eps=1e-3),  # each face at one brightness and contrast
+            Standardised(),
             nn.Conv2d(channels, settings.stem, 3, 1, 1, bias=False),
             nn.BatchNorm2d(settings.stem),
             nn.ReLU(inplace=True),

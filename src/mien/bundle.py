@@ -1,0 +1,250 @@
+"""A bundle: a folder with a network as ONNX and everything its numbers mean as JSON.
+
+    model.onnx     input "faces" (batch, time, channels, size, size); one output per task, named
+                   after it, (batch, time, labels): probabilities, or values in [-1, 1]
+    bundle.json    format, name, preprocessing, tasks with their labels in order, the hash and
+                   opset of the network, and the model card
+
+Nothing in it is executed or unpickled. Loading refuses a bundle whose parts do not fit together.
+"""
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import onnxruntime
+
+from mien.arrays import FloatArray
+from mien.errors import BundleError
+from mien.faces.detection import session
+from mien.files import sha256
+from mien.inputs import Preprocessing
+from mien.records import Predictions
+from mien.tasks import TASKS, Task
+
+FORMAT = 1
+"""Version of the bundle's form; it rises when older readers would misread it."""
+
+OPSETS = range(13, 22)
+"""Versions of ONNX's operator set that are accepted."""
+
+DEFAULT = "expression_fast"
+"""Name of the bundle that ships with the package."""
+
+
+class Predictor(Protocol):
+    """Anything that turns prepared faces into Predictions.
+
+    Attributes:
+        preprocessing: how a face must be prepared for it.
+        tasks: what it predicts; of several expression tasks the first is the one to show.
+        card: what is to be known about it, as plain values.
+    """
+
+    preprocessing: Preprocessing
+    tasks: tuple[Task, ...]
+    card: dict[str, Any]
+
+    def predict(self, faces: FloatArray) -> Predictions:
+        """Return predictions for faces (n, 1, channels, size, size)."""
+
+
+class Bundle:
+    """A bundle opened for use; make one with `Bundle.load`."""
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        tasks: tuple[Task, ...],
+        card: dict[str, Any],
+        network: onnxruntime.InferenceSession,
+    ) -> None:
+        self.preprocessing = preprocessing
+        self.tasks = tasks
+        self.card = card
+        self._network = network
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> Self:
+        """Return the bundle in a folder.
+
+        Args:
+            folder: holds model.onnx and bundle.json.
+            threads: processor threads of the network.
+
+        Raises:
+            BundleError: a file is missing or altered, or shapes, labels, opset or hash do not fit.
+        """
+        record = _record(folder)
+        model = folder / "model.onnx"
+        if not model.is_file():
+            raise BundleError(f"{folder}: no model.onnx in it")
+        digest = sha256(model)
+        if digest != _field(folder, record, "sha256", str):
+            raise BundleError(f"{model}: its SHA-256 is {digest[:12]}…, bundle.json says {record['sha256'][:12]}…")
+        opset = onnx_opset(model)
+        if opset != _field(folder, record, "opset", int) or opset not in OPSETS:
+            raise BundleError(
+                f"{model}: opset {opset}; bundle.json says {record['opset']}, "
+                f"accepted are {OPSETS.start} to {OPSETS.stop - 1}"
+            )
+        preprocessing = Preprocessing.from_json(_field(folder, record, "preprocessing", dict))
+        tasks = tuple(_task(folder, entry) for entry in _field(folder, record, "tasks", list))
+        try:
+            network = session(str(model), threads)
+        except Exception as error:  # onnxruntime raises a dozen unrelated types
+            raise BundleError(f"{model}: onnxruntime cannot load it ({error})") from error
+        _check_shapes(model, network, preprocessing, tasks)
+        card = {"name": _field(folder, record, "name", str), **_field(folder, record, "card", dict), "sha256": digest}
+        return cls(preprocessing, tasks, card, network)
+
+    def predict(self, faces: FloatArray) -> Predictions:
+        """Return predictions for faces (n, 1, channels, size, size), as `Preprocessing.arrays` makes them.
+
+        Raises:
+            BundleError: the network says something that is not a number.
+        """
+        outputs = self._network.run([task.name for task in self.tasks], {"faces": faces})
+        values = {task: output[:, 0] for task, output in zip(self.tasks, outputs, strict=True)}
+        for task, value in values.items():
+            if not np.isfinite(value).all():
+                raise BundleError(f"{self.card['name']}: {task.name} is not a number for some face")
+        return Predictions(values)
+
+
+def shipped() -> Path:
+    """Return the folder of the bundle that ships with the package."""
+    return Path(str(resources.files("mien") / "bundles" / DEFAULT))
+
+
+def write_record(
+    folder: Path, name: str, preprocessing: Preprocessing, tasks: tuple[Task, ...], card: dict[str, Any]
+) -> None:
+    """Write bundle.json beside the model.onnx that is in the folder."""
+    model = folder / "model.onnx"
+    record = {
+        "format": FORMAT,
+        "name": name,
+        "sha256": sha256(model),
+        "opset": onnx_opset(model),
+        "preprocessing": preprocessing.to_json(),
+        "tasks": [
+            {"name": t.name, "behaviour": t.behaviour, "kind": t.kind, "labels": list(t.labels)} for t in tasks
+        ],
+        "card": card,
+    }
+    (folder / "bundle.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def onnx_opset(path: Path) -> int:
+    """Return the version of ONNX's own operator set that a model file states.
+
+    Read straight from the file (ModelProto field 8, OperatorSetIdProto fields 1 and 2), so that the
+    onnx package is not needed to run a model.
+
+    Raises:
+        BundleError: the file is not an ONNX model.
+    """
+    try:
+        for number, value in _protobuf_fields(path.read_bytes()):
+            if number == 8 and isinstance(value, bytes):
+                entry = dict(_protobuf_fields(value))
+                version = entry.get(2)
+                if entry.get(1, b"") in (b"", b"ai.onnx") and isinstance(version, int):
+                    return version
+    except IndexError as error:
+        raise BundleError(f"{path}: not an ONNX model") from error
+    raise BundleError(f"{path}: not an ONNX model (it states no opset)")
+
+
+def _protobuf_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Yield (field number, value) of one protobuf message; raises IndexError where it is no such."""
+    position = 0
+    while position < len(data):
+        key, position = _varint(data, position)
+        kind = key & 7
+        if kind == 0:
+            value, position = _varint(data, position)
+            yield key >> 3, value
+            continue
+        if kind == 2:
+            length, position = _varint(data, position)
+        elif kind in (1, 5):
+            length = 8 if kind == 1 else 4
+        else:
+            raise IndexError(kind)
+        if position + length > len(data):
+            raise IndexError(position)
+        yield key >> 3, data[position : position + length]
+        position += length
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return a protobuf integer and the position after it."""
+    value, shift = 0, 0
+    while True:
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value, position
+        if shift > 63:
+            raise IndexError(position)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Return bundle.json of a folder, with its format checked."""
+    path = folder / "bundle.json"
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such folder; a bundle is a folder with model.onnx and bundle.json")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read as a bundle's record ({error})") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        found = record.get("format") if isinstance(record, dict) else type(record).__name__
+        raise BundleError(f"{path}: format {found!r}, this version reads format {FORMAT}")
+    return record
+
+
+def _field(folder: Path, record: dict[str, Any], name: str, kind: type) -> Any:
+    """Return a field of bundle.json if it is of the kind expected."""
+    if type(record.get(name)) is not kind:
+        raise BundleError(f"{folder / 'bundle.json'}: {name} is {record.get(name)!r}, expected a {kind.__name__}")
+    return record[name]
+
+
+def _task(folder: Path, entry: Any) -> Task:
+    """Return the task that an entry of bundle.json names, if its labels are the ones we know."""
+    if not isinstance(entry, dict) or entry.get("name") not in TASKS:
+        raise BundleError(f"{folder / 'bundle.json'}: unknown task {entry!r}; known are {', '.join(TASKS)}")
+    task = TASKS[entry["name"]]
+    stated = (entry.get("behaviour"), entry.get("kind"), tuple(entry.get("labels", ())))
+    if stated != (task.behaviour, task.kind, task.labels):
+        raise BundleError(
+            f"{folder / 'bundle.json'}: {task.name} has the labels {entry.get('labels')}, "
+            f"expected {list(task.labels)} in this order"
+        )
+    return task
+
+
+def _check_shapes(
+    model: Path, network: onnxruntime.InferenceSession, preprocessing: Preprocessing, tasks: tuple[Task, ...]
+) -> None:
+    """Refuse a network whose input or outputs are not what the record says."""
+    size, channels = preprocessing.size, preprocessing.channels
+    inputs = {entry.name: list(entry.shape) for entry in network.get_inputs()}
+    if list(inputs) != ["faces"] or inputs["faces"][2:] != [channels, size, size] or len(inputs["faces"]) != 5:
+        raise BundleError(f"{model}: inputs {inputs}, expected faces (batch, time, {channels}, {size}, {size})")
+    outputs = {entry.name: list(entry.shape) for entry in network.get_outputs()}
+    if not tasks or set(outputs) != {task.name for task in tasks}:
+        raise BundleError(f"{model}: outputs {sorted(outputs)}, expected {[task.name for task in tasks]}")
+    probe = np.zeros((2, 1, channels, size, size), np.float32)
+    for task, values in zip(tasks, network.run([t.name for t in tasks], {"faces": probe}), strict=True):
+        if values.shape != (2, 1, len(task)):
+            raise BundleError(
+                f"{model}: {task.name} has the shape {values.shape} for two faces, expected (2, 1, {len(task)})"
+            )
