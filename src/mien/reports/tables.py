@@ -1,0 +1,248 @@
+"""The table of predictions: one row per face and frame, streamed to Parquet and from there to CSV.
+
+A frame without a face is one row whose `face` and all measurements are null, so that "nobody was
+there" and "this frame was not read" stay apart. Missing is null, never a number.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from mien.analysis import FrameResult
+from mien.arrays import FloatArray
+from mien.files import whole_file
+from mien.tasks import Behaviour, Task
+
+ROWS_PER_GROUP = 4096
+"""Rows held in memory before they are written: an hour needs no more of it than a minute."""
+
+BEHAVIOURS: tuple[Behaviour, ...] = ("expression", "valence_arousal", "action_units")
+"""The order in which the columns of the behaviours follow each other."""
+
+_BOX = ("box_x", "box_y", "box_w", "box_h")
+
+_MUSCLES = {
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    5: "upper lid raiser",
+    6: "cheek raiser",
+    7: "lid tightener",
+    9: "nose wrinkler",
+    10: "upper lip raiser",
+    12: "lip corner puller",
+    14: "dimpler",
+    15: "lip corner depressor",
+    16: "lower lip depressor",
+    17: "chin raiser",
+    18: "lip pucker",
+    20: "lip stretcher",
+    22: "lip funneler",
+    23: "lip tightener",
+    24: "lip pressor",
+    25: "lips part",
+    26: "jaw drop",
+    27: "mouth stretch",
+    28: "lip suck",
+    43: "eyes closed",
+    45: "blink",
+}
+"""What the Facial Action Coding System calls each action unit, by its number."""
+
+
+class TableWriter:
+    """Writes results to Parquet as they come; the file appears whole, or not at all.
+
+    Of several tasks of one behaviour the first is written, since that is what analysis shows.
+
+    Args:
+        path: the Parquet file; one that exists is replaced.
+        tasks: what the bundle has learned; each written task gives its columns, others give none.
+        metadata: kept in the file beside mien's own version: the bundle's name, its hash.
+
+    Raises:
+        OutputError: the place cannot be written, or the disk is full.
+    """
+
+    def __init__(
+        self, path: Path, tasks: tuple[Task, ...], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        self._path = path
+        self._tasks = written(tasks)
+        self._schema = columns(tasks).with_metadata({"mien": version("mien"), **(metadata or {})})
+        self._keys: list[tuple[str, int | None, int, float | None]] = []
+        self._numbers: list[FloatArray] = []
+        self._absent = np.full(5 + sum(map(len, self._tasks)), np.nan, np.float32)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(whole_file(self._path))
+            self._writer = stack.enter_context(
+                pq.ParquetWriter(temporary, self._schema, compression="zstd", write_page_index=True)
+            )
+            stack.push(self._finish)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def write(self, video: str, result: FrameResult) -> None:
+        """Add the rows of one frame: one per face, or one that says that there was none.
+
+        Args:
+            video: name of the file that the frame comes from.
+            result: the frame's faces and predictions.
+
+        Raises:
+            ValueError: the result holds no predictions of a task that the table was opened for.
+        """
+        frame, seconds = result.frame.number, result.frame.seconds
+        time = None if np.isnan(seconds) else float(seconds)
+        if not len(result.ids):
+            self._keys.append((video, None, frame, time))
+            self._numbers.append(self._absent)
+        else:
+            self._keys.extend((video, int(face), frame, time) for face in result.ids)
+            self._numbers.extend(self._measured(result))
+        if len(self._keys) >= ROWS_PER_GROUP:
+            self._flush()
+
+    def _measured(self, result: FrameResult) -> FloatArray:
+        """Return the numbers of each face of a frame, (n, 5 + labels): box, detection, tasks."""
+        missing = [task.name for task in self._tasks if task not in result.predictions.values]
+        if missing:
+            raise ValueError(f"frame {result.frame.number}: no predictions of {', '.join(missing)}")
+        parts = [result.faces.boxes, result.faces.scores[:, None]]
+        parts += [result.predictions.values[task] for task in self._tasks]
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def _flush(self) -> None:
+        """Write what is held in memory as one row group."""
+        if not self._keys:
+            return
+        video, face, frame, time = zip(*self._keys, strict=True)
+        numbers = np.stack(self._numbers)
+        found = {
+            "video": pa.array(video, pa.string()),
+            "face": pa.array(face, pa.int32()),
+            "frame": pa.array(frame, pa.int32()),
+            "time_s": pa.array(time, pa.float64()),
+        }
+        named = [*_BOX, "detection", *(name for task in self._tasks for name in names(task))]
+        for name, values in zip(named, numbers.T, strict=True):
+            found[name] = pa.array(values, pa.float32(), from_pandas=True)
+        for task in self._tasks:
+            if task.behaviour == "expression":
+                found["expression"] = _winners(task, numbers[:, 5 : 5 + len(task)])
+        self._writer.write_table(pa.table([found[name] for name in self._schema.names], schema=self._schema))
+        self._keys.clear()
+        self._numbers.clear()
+
+    def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Write the last rows when all went well."""
+        if kind is None:
+            self._flush()
+
+
+def written(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """Return the tasks that a table holds: the first of each behaviour, in the columns' order."""
+    first: dict[Behaviour, Task] = {}
+    for task in tasks:
+        first.setdefault(task.behaviour, task)
+    return tuple(first[behaviour] for behaviour in BEHAVIOURS if behaviour in first)
+
+
+def names(task: Task) -> tuple[str, ...]:
+    """Return the names of a task's columns, in the order of its labels."""
+    if task.behaviour == "expression":
+        return tuple(f"expression_{label}" for label in task.labels)
+    return task.labels
+
+
+def columns(tasks: Sequence[Task]) -> pa.Schema:
+    """Return the schema of a table of predictions; each field's metadata holds its description.
+
+    A field of a task also says its `behaviour` and its `label`, so that a reader need not take
+    names apart.
+
+    Args:
+        tasks: what the bundle has learned; of several tasks of one behaviour the first counts.
+    """
+    fields = [
+        _field("video", pa.string(), "name of the file"),
+        _field("face", pa.int32(), "number of the face, from 0 in order of appearance; null: no face"),
+        _field("frame", pa.int32(), "number of the frame, from 0 in order of presentation"),
+        _field("time_s", pa.float64(), "presentation time in seconds; null for a picture"),
+        _field("box_x", pa.float32(), "left edge of the face's box in pixels"),
+        _field("box_y", pa.float32(), "top edge of the face's box in pixels"),
+        _field("box_w", pa.float32(), "width of the face's box in pixels"),
+        _field("box_h", pa.float32(), "height of the face's box in pixels"),
+        _field("detection", pa.float32(), "the detector's score in [0, 1]; no calibrated probability"),
+    ]
+    for task in written(tasks):
+        if task.behaviour == "expression":
+            kind = pa.dictionary(pa.int8(), pa.string())
+            fields.append(_field("expression", kind, "name of the most probable expression"))
+        for name, label in zip(names(task), task.labels, strict=True):
+            fields.append(_field(name, pa.float32(), _description(task, label), task, label))
+    return pa.schema(fields)
+
+
+def write_csv(parquet: Path, csv: Path) -> None:
+    """Write a Parquet table as CSV, row group by row group; null becomes an empty cell.
+
+    Raises:
+        OutputError: the place cannot be written, or the disk is full.
+    """
+    with pq.ParquetFile(parquet) as table, whole_file(csv) as temporary:
+        schema = pa.schema([_plain(field) for field in table.schema_arrow])
+        with pyarrow.csv.CSVWriter(temporary, schema) as writer:
+            for batch in table.iter_batches(ROWS_PER_GROUP):
+                writer.write(batch.cast(schema))
+
+
+def _field(
+    name: str, kind: pa.DataType, description: str, task: Task | None = None, label: str = ""
+) -> pa.Field:
+    """Return a column that says what it means, and of which task it is."""
+    metadata = {"description": description}
+    if task:
+        metadata |= {"behaviour": task.behaviour, "label": label}
+    return pa.field(name, kind, metadata=metadata)
+
+
+def _description(task: Task, label: str) -> str:
+    """Return one line on what the numbers of a label mean."""
+    if task.behaviour == "expression":
+        return f"probability that the face shows {label}; all expressions add up to 1"
+    if task.behaviour == "action_units":
+        muscle = _MUSCLES.get(int(label.removeprefix("AU")), "")
+        return f"{muscle}: probability that it is active".removeprefix(": ")
+    ends = {"valence": "-1 unpleasant, 1 pleasant", "arousal": "-1 calm, 1 excited"}
+    return f"{label} in [-1, 1]: {ends[label]}"
+
+
+def _winners(task: Task, probabilities: FloatArray) -> pa.DictionaryArray:
+    """Return the most probable label of each row (n, labels) by name; null where there is no face."""
+    absent = np.isnan(probabilities).any(axis=1)
+    best = np.argmax(probabilities, axis=1).astype(np.int8)
+    return pa.DictionaryArray.from_arrays(pa.array(best, mask=absent), pa.array(task.labels))
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    """Return a field as CSV can hold it: text instead of a dictionary."""
+    return pa.field(field.name, pa.string()) if pa.types.is_dictionary(field.type) else field
