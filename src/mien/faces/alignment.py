@@ -60,7 +60,10 @@ def align(image: Image, matrix: FloatArray, size: int) -> Image:
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.5:
         image, matrix = _shrunk(image, matrix, size, scale)
-    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(crop, image.dtype)
 
 
 def _shrunk(image: Image, matrix: FloatArray, size: int, scale: float) -> tuple[Image, FloatArray]:
@@ -70,7 +73,8 @@ def _shrunk(image: Image, matrix: FloatArray, size: int, scale: float) -> tuple[
     height, width = image.shape[:2]
     margin = 2 / scale
     left, top = np.clip(np.floor(seen.min(axis=0) - margin), 0, [width - 1, height - 1]).astype(int)
-    right, bottom = np.clip(np.ceil(seen.max(axis=0) + margin), [left + 1, top + 1], [width, height]).astype(int)
+    beyond = np.ceil(seen.max(axis=0) + margin)
+    right, bottom = np.clip(beyond, [left + 1, top + 1], [width, height]).astype(int)
     part = image[top:bottom, left:right]
     shape = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
     small = cv2.resize(part, shape, interpolation=cv2.INTER_AREA)
@@ -78,4 +82,4 @@ def _shrunk(image: Image, matrix: FloatArray, size: int, scale: float) -> tuple[
     factor = np.array([shape[0] / (right - left), shape[1] / (bottom - top)])
     linear = matrix[:, :2] / factor
     shift = matrix[:, :2] @ (np.array([left, top]) + 0.5 / factor - 0.5) + matrix[:, 2]
-    return small, np.concatenate([linear, shift[:, None]], axis=1)
+    return np.asarray(small, image.dtype), np.concatenate([linear, shift[:, None]], axis=1)

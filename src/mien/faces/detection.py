@@ -76,13 +76,13 @@ def in_crop(detector: Detector, image: Image) -> tuple[FloatArray, bool]:
     whole picture is used as it is.
     """
     if image.ndim == 2:
-        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        image = np.repeat(image[:, :, None], 3, axis=2)
     height, width = image.shape[:2]
     faces = detector.follow(image, np.array([[0, 0, width, height]], np.float32))
     if faces.scores[0] > 0:
         return faces.landmarks[0], True
     margin = max(height, width) // 2
-    wide = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    wide = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     faces = detector.detect(wide)
     if len(faces):
         largest = int(np.argmax(faces.boxes[:, 2] * faces.boxes[:, 3]))
@@ -150,7 +150,7 @@ class Mtcnn:
         found, scores = [], []
         while min(height, width) * scale >= 12:
             size = (max(12, round(width * scale)), max(12, round(height * scale)))
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
             offsets, probabilities = self._proposal.run(None, {"input_1": _input(small)[None]})
             column, row = np.nonzero(probabilities[0, :, :, 1] >= self._thresholds[0])
             if len(row):
@@ -197,15 +197,16 @@ def _patches(image: Image, boxes: FloatArray, size: int) -> FloatArray:
 def _cut(image: Image, left: float, top: float, right: float, bottom: float, size: int) -> Image:
     """Return one box scaled to size x size by area where it shrinks."""
     height, width = image.shape[:2]
-    x0, y0, x1, y1 = round(left), round(top), max(round(right), round(left) + 1), max(round(bottom), round(top) + 1)
+    x0, y0 = round(left), round(top)
+    x1, y1 = max(round(right), x0 + 1), max(round(bottom), y0 + 1)
     inside = image[max(y0, 0) : max(min(y1, height), 0), max(x0, 0) : max(min(x1, width), 0)]
     if inside.size == 0:
         return np.zeros((size, size, 3), np.uint8)
     if inside.shape[:2] != (y1 - y0, x1 - x0):
         edges = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
-        inside = cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT)
+        inside = np.asarray(cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT), np.uint8)
     method = cv2.INTER_AREA if x1 - x0 > size else cv2.INTER_LINEAR
-    return cv2.resize(inside, (size, size), interpolation=method)
+    return np.asarray(cv2.resize(inside, (size, size), interpolation=method), np.uint8)
 
 
 def _corners(boxes: FloatArray) -> FloatArray:
@@ -216,7 +217,8 @@ def _corners(boxes: FloatArray) -> FloatArray:
 def _shifted(boxes: FloatArray, offsets: FloatArray) -> FloatArray:
     """Return corners moved by offsets given in box sizes."""
     size = boxes[:, 2:] - boxes[:, :2]
-    return (boxes + offsets * np.concatenate([size, size], axis=1)).astype(np.float32)
+    moved: FloatArray = (boxes + offsets * np.concatenate([size, size], axis=1)).astype(np.float32)
+    return moved
 
 
 def _square(boxes: FloatArray) -> FloatArray:
