@@ -29,23 +29,49 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, replacing: str = "") -> Iterator[Path]:
     """Give a temporary folder beside `path`; it becomes `path` when the block ends well.
 
+    Args:
+        path: the folder to make; it must not exist, or be empty.
+        replacing: name of a file; a folder at `path` that holds it is an earlier result and is
+            replaced once the new one is complete. Any other folder is never touched.
+
     Raises:
-        OutputError: `path` exists and is not an empty folder, cannot be written, or the disk is full.
+        OutputError: `path` exists and may not be replaced, cannot be written, or the disk is full.
     """
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise OutputError(f"{path}: exists already; choose another place or remove it")
+    path = Path(os.path.abspath(path))
+    free_folder(path, replacing)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
         try:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
-            os.replace(temporary, path)
+            if path.exists() and any(path.iterdir()):
+                old = temporary.with_suffix(".old")
+                os.replace(path, old)
+                os.replace(temporary, path)
+                shutil.rmtree(old)
+            else:
+                os.replace(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def free_folder(path: Path, replacing: str = "") -> None:
+    """Return if a folder may be made at `path`; the rule is that of `whole_folder`.
+
+    Raises:
+        OutputError: something is there that must not be replaced.
+    """
+    with explained(path):
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return
+        if replacing and (path / replacing).is_file():
+            return
+    ours = f" (it holds no {replacing}, so it is no earlier result)" if replacing else ""
+    raise OutputError(f"{path}: exists already{ours}; choose another place with -o, or remove it")
 
 
 @contextmanager
@@ -60,6 +86,8 @@ def explained(path: Path) -> Iterator[None]:
             errno.EACCES: "no permission to write here",
             errno.EPERM: "no permission to write here",
             errno.EROFS: "the disk is read-only",
+            errno.ENOTDIR: "a part of this path is a file, not a folder",
+            errno.ENAMETOOLONG: "the name is too long",
         }
         if error.errno not in reasons:
             raise

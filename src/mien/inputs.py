@@ -104,6 +104,12 @@ class Preprocessing:
             raise BundleError(f"preprocessing: {error}") from error
 
 
+def middle(crops: Image, size: int) -> Image:
+    """Return the middle of stored crops (n, s, s[, 3]), which is the crop of `size` without a margin."""
+    margin = (crops.shape[1] - size) // 2
+    return crops[:, margin : margin + size, margin : margin + size]
+
+
 def _around(image: Image, landmarks: FloatArray) -> tuple[Image, FloatArray]:
     """Return the part of the picture any crop of these landmarks can show, and its corner."""
     centre, reach = landmarks.mean(axis=0), 4 * np.ptp(landmarks, axis=0).max() + 8

@@ -1,8 +1,30 @@
 """Scores, in plain numpy, each with its definition. Undefined is NaN."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mien.arrays import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure and what it was counted over.
+
+    Attributes:
+        name: of the metric, with the label set and rule it follows.
+        value: NaN where undefined.
+        count: rows counted.
+        note: what a reader must know to compare it.
+    """
+
+    name: str
+    value: float
+    count: int
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name:<48} {self.value:7.4f}  n = {self.count}" + (f"  ({self.note})" if self.note else "")
 
 
 def accuracy(truth: IntArray, prediction: IntArray) -> float:

@@ -7,6 +7,8 @@ from pathlib import Path
 from mien.arrays import Image
 from mien.databases import fer2013
 from mien.databases.index import Index
+from mien.metrics import Score
+from mien.records import Predictions
 
 
 @dataclass(frozen=True)
@@ -16,12 +18,14 @@ class Database:
     Attributes:
         read: folder -> Index.
         pictures: folder -> its pictures in the Index's order.
+        scores: (rows of the Index, their Predictions) -> scores by the database's protocol.
         licence: what may be done with it.
         citation: what to cite.
     """
 
     read: Callable[[Path], Index]
     pictures: Callable[[Path], Iterator[Image]]
+    scores: Callable[[Index, Predictions], list[Score]]
     licence: str
     citation: str
 
@@ -30,6 +34,7 @@ DATABASES = {
     "fer2013": Database(
         read=fer2013.read,
         pictures=fer2013.pictures,
+        scores=fer2013.scores,
         licence="FERPlus labels: MIT. FER2013 pictures: gathered by web search for a contest, no clear licence.",
         citation="Goodfellow et al., ICONIP 2013; Barsoum et al., ICMI 2016 (FERPlus)",
     ),

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.arrays import FloatArray, Image, IntArray
+from mien.arrays import BoolArray, FloatArray, Image, IntArray
 from mien.databases.index import Index
 from mien.errors import DatabaseError
-from mien.records import Labels
-from mien.tasks import EXPRESSION_7, EXPRESSION_8_CONTEMPT
+from mien.metrics import Score, accuracy, recalls
+from mien.records import Labels, Predictions
+from mien.tasks import EXPRESSION_7, EXPRESSION_8_CONTEMPT, Task
 
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 """The contest's names of the three parts and ours."""
@@ -97,7 +98,7 @@ def read_votes(path: Path) -> IntArray:
     return np.array(votes, dtype=np.int64).reshape(-1, len(FERPLUS_VOTES))
 
 
-def distribution(votes: IntArray) -> tuple[FloatArray, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]:
+def distribution(votes: IntArray) -> tuple[FloatArray, BoolArray]:
     """Return the votes as distributions over EXPRESSION_8_CONTEMPT, (n, 8), and which rows are usable.
 
     As in the labels' own code, a class with a single vote counts as none, and a picture that most
@@ -122,6 +123,50 @@ def majority(votes: IntArray) -> IntArray:
     clear = 2 * kept.max(axis=1) > kept.sum(axis=1)
     ours = np.array([EXPRESSION_8_CONTEMPT.index(name) for name in FERPLUS_VOTES[:8]] + [-1, -1])
     return np.where(clear, ours[best], -1)
+
+
+def scores(index: Index, predictions: Predictions) -> list[Score]:
+    """Return the protocol's scores of some rows of one part.
+
+    FER2013: accuracy over the contest's seven classes. FERPlus: accuracy over eight classes on the
+    pictures with a majority label. Pictures that also stand in the training part are left out.
+    Where a network was not taught a label set, its first expression task is read by class name.
+    """
+    fresh = index.columns["seen_in_training"] == 0
+    note = f"{int((~fresh).sum())} pictures that stand in Training left out"
+    truth7 = index.labels.values[EXPRESSION_7].argmax(axis=1)
+    rows = _scored("FER2013, 7 classes", EXPRESSION_7, truth7, fresh, predictions, note)
+    if "ferplus_majority" in index.columns:
+        truth8 = index.columns["ferplus_majority"]
+        known = fresh & (truth8 >= 0)
+        rows += _scored("FERPlus, 8 classes, majority", EXPRESSION_8_CONTEMPT, truth8, known, predictions, note)
+    return rows
+
+
+def _scored(
+    name: str, task: Task, truth: IntArray, rows: BoolArray, predictions: Predictions, note: str
+) -> list[Score]:
+    """Return accuracy, mean recall, the constant baseline and coverage over chosen rows."""
+    guess, truth, count = _choice(task, predictions)[rows], truth[rows], int(rows.sum())
+    constant = np.full_like(truth, np.bincount(truth, minlength=len(task)).argmax())
+    recall = recalls(truth, guess, len(task))
+    return [
+        Score(f"{name}: accuracy", accuracy(truth, guess), count, note),
+        Score(f"{name}: mean recall", float(np.nanmean(recall)), count, f"{int(np.isfinite(recall).sum())} classes present"),
+        Score(f"{name}: accuracy of the commonest class", accuracy(truth, constant), count),
+    ]
+
+
+def _choice(task: Task, predictions: Predictions) -> IntArray:
+    """Return the most probable class of each row as an index of the task."""
+    if task in predictions.values:
+        return predictions.values[task].argmax(axis=1)
+    first = next((t for t in predictions.values if t.behaviour == "expression"), None)
+    if first is None:
+        raise DatabaseError("fer2013: the network predicts no expressions")
+    shared = [label for label in first.labels if label in task.labels]
+    columns = predictions.values[first][:, [first.index(label) for label in shared]]
+    return np.array([task.index(label) for label in shared])[columns.argmax(axis=1)]
 
 
 def _rows(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:

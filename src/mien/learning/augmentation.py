@@ -4,40 +4,11 @@ Stored crops are wider than the network's input by a margin, so that turning and
 real surroundings. Parameters are drawn once per clip and applied to each of its frames.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class AugmentationSettings:
-    """How much a crop may change.
-
-    Attributes:
-        turn: largest rotation in degrees to either side.
-        shift: largest shift as a share of the crop.
-        zoom: largest change of scale, as a share.
-        stretch: largest change of width against height, as a share.
-        contrast: largest change of contrast, as a share.
-        brightness: largest change of brightness, in units of the input (its range is about 2).
-        gamma: largest exponent of the gamma change, and its inverse the smallest.
-        noise: largest standard deviation of added noise, in units of the input.
-        blur: share of clips that are blurred, as a lower resolution would.
-        hidden: share of clips in which a rectangle is hidden.
-    """
-
-    turn: float = 15.0
-    shift: float = 0.08
-    zoom: float = 0.15
-    stretch: float = 0.06
-    contrast: float = 0.35
-    brightness: float = 0.25
-    gamma: float = 1.4
-    noise: float = 0.04
-    blur: float = 0.15
-    hidden: float = 0.3
+from mien.learning.recipe import AugmentationSettings
 
 
 def augment(stored: Tensor, size: int, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:

@@ -1,5 +1,6 @@
 """A trained network written as a bundle, refused unless ONNX and torch say the same."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.bundle import Bundle, write_record
-from mien.errors import BundleError
+from mien.errors import BundleError, InputError
 from mien.files import whole_folder
 from mien.learning.network import Network, probabilities
 from mien.learning.training import load_network
@@ -55,6 +56,21 @@ def export(checkpoint: Path, out: Path, card: dict[str, Any]) -> float:
                 f"{checkpoint}: ONNX and torch differ by {difference:.2g}, accepted are {TOLERANCE:.0e}; not exported"
             )
     return difference
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Return a card file's values.
+
+    Raises:
+        InputError: the file is no JSON object.
+    """
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from error
+    if not isinstance(card, dict):
+        raise InputError(f"{path}: holds a {type(card).__name__}, expected an object of named values")
+    return card
 
 
 def write_onnx(network: Network, channels: int, size: int, path: Path) -> None:

@@ -4,29 +4,12 @@ Input is always (batch, time, channels, height, width): a still is a clip of len
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from mien.learning.recipe import NetworkSettings
 from mien.tasks import Task
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """What the network is assembled from.
-
-    Attributes:
-        widths: channels of the three residual stages, each of half the resolution of the last.
-        depth: residual blocks in a stage.
-        stem: channels of the first convolution, at full resolution.
-        dropout: share of the features dropped before the heads in training.
-    """
-
-    widths: tuple[int, ...] = (48, 96, 192)
-    depth: int = 2
-    stem: int = 32
-    dropout: float = 0.3
 
 
 class Standardised(nn.Module):

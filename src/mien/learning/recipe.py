@@ -1,4 +1,7 @@
-"""A recipe: every setting of one training run, as typed fields read from a TOML file."""
+"""A recipe: every setting of one training run, as typed fields read from a TOML file.
+
+This module does without torch, so that preparation can read the preprocessing of a recipe.
+"""
 
 import dataclasses
 import tomllib
@@ -8,9 +11,53 @@ from typing import Any, Literal, get_type_hints
 
 from mien.errors import SettingsError
 from mien.inputs import Preprocessing
-from mien.learning.augmentation import AugmentationSettings
-from mien.learning.network import NetworkSettings
 from mien.tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What the network is assembled from.
+
+    Attributes:
+        widths: channels of the three residual stages, each of half the resolution of the last.
+        depth: residual blocks in a stage.
+        stem: channels of the first convolution, at full resolution.
+        dropout: share of the features dropped before the heads in training.
+    """
+
+    widths: tuple[int, ...] = (48, 96, 192)
+    depth: int = 2
+    stem: int = 32
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """How much a crop may change.
+
+    Attributes:
+        turn: largest rotation in degrees to either side.
+        shift: largest shift as a share of the crop.
+        zoom: largest change of scale, as a share.
+        stretch: largest change of width against height, as a share.
+        contrast: largest change of contrast, as a share.
+        brightness: largest change of brightness, in units of the input (its range is about 2).
+        gamma: largest exponent of the gamma change, and its inverse the smallest.
+        noise: largest standard deviation of added noise, in units of the input.
+        blur: share of clips that are blurred, as a lower resolution would.
+        hidden: share of clips in which a rectangle is hidden.
+    """
+
+    turn: float = 15.0
+    shift: float = 0.08
+    zoom: float = 0.15
+    stretch: float = 0.06
+    contrast: float = 0.35
+    brightness: float = 0.25
+    gamma: float = 1.4
+    noise: float = 0.04
+    blur: float = 0.15
+    hidden: float = 0.3
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,10 @@ def train(recipe: Recipe, data: Prepared, run: Path, threads: int = 0) -> Path:
     rows = np.flatnonzero(data.index.split == "train")
     per_epoch = len(rows) // settings.batch
     first = _resumed(run, recipe, network, average, optimiser)
-    with explained(run), tqdm(total=settings.epochs * per_epoch, initial=first * per_epoch, unit="step") as bar:
+    with (
+        explained(run),
+        tqdm(total=settings.epochs * per_epoch, initial=first * per_epoch, unit="step") as bar,
+    ):
         for epoch in range(first, settings.epochs):
             torch.manual_seed(settings.seed + 1000 * (epoch + 1))
             chance = torch.Generator().manual_seed(settings.seed + 1000 * (epoch + 1))
@@ -65,7 +68,9 @@ def train(recipe: Recipe, data: Prepared, run: Path, threads: int = 0) -> Path:
                 loss = _loss(network, recipe, data, chosen, chance)
                 if not torch.isfinite(loss):
                     sources = ", ".join(data.index.source[chosen[:8]])
-                    raise MienError(f"epoch {epoch}, step {step}: the loss is {loss.item()} (rows {sources}, ...)")
+                    raise MienError(
+                        f"epoch {epoch}, step {step}: the loss is {loss.item()} (rows {sources}, ...)"
+                    )
                 optimiser.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
@@ -151,7 +156,9 @@ def _precision(settings: OptimisationSettings) -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=wanted)
 
 
-def _loss(network: Network, recipe: Recipe, data: Prepared, chosen: np.ndarray, chance: torch.Generator) -> Tensor:
+def _loss(
+    network: Network, recipe: Recipe, data: Prepared, chosen: np.ndarray, chance: torch.Generator
+) -> Tensor:
     """Return the weighted sum of the tasks' mean losses over one batch."""
     stored = torch.from_numpy(data.preprocessing.arrays(data.crops[chosen]))
     faces = augment(stored, recipe.preprocessing.size, recipe.augmentation, chance)

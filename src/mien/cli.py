@@ -1,0 +1,367 @@
+"""The command line. Heavy modules are imported inside the commands, so that help is instant."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from mien.errors import MienError, OutputError
+
+if TYPE_CHECKING:
+    from mien.analysis import Summary
+    from mien.faces.detection import Detector
+    from mien.learning.recipe import Recipe
+    from mien.media.frames import Frame
+    from mien.reports.results import Engine, Output
+
+P = ParamSpec("P")
+T = TypeVar("T")
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+ANY = click.Path(path_type=Path)
+
+
+def guarded(command: Callable[P, T]) -> Callable[P, T]:
+    """Return the command with mien's own errors turned into one line and exit code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except MienError as error:
+            click.echo(f"mien: {error}", err=True)
+        except KeyboardInterrupt:
+            click.echo("mien: interrupted; nothing was written for what was not finished", err=True)
+            sys.exit(130)
+        sys.exit(1)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mien", message="mien %(version)s")
+def main() -> None:
+    """Facial affect in the wild: expressions, action units, valence and arousal.
+
+    \b
+    Example:
+        mien analyze talk.mp4
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does when asked to terminate, so that nothing half-written stays."""
+    raise KeyboardInterrupt
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("-o", "--output", type=FOLDER, help="Folder to make. Default: NAME.mien beside where you are.")
+@click.option("--bundle", type=FOLDER, help="Network to use. Default: the one that ships with mien.")
+@click.option("--detector", default="mtcnn", show_default=True, help="'mtcnn', or the path of a YuNet .onnx file.")
+@click.option("--every", default=10, show_default=True, type=click.IntRange(1), help="Search the whole frame at least every so many frames; between, faces are followed.")
+@click.option("--crops", is_flag=True, help="The pictures are tight crops of one face each; use the whole picture where no face is found.")
+@click.option("--csv", is_flag=True, help="Also write predictions.csv.")
+@click.option("--overlay/--no-overlay", default=True, show_default=True, help="Write the annotated video or pictures.")
+@click.option("--report/--no-report", default=True, show_default=True, help="Write report.html.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier result in the same place.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop a camera after so many seconds. Default: at Ctrl-C.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+@guarded
+def analyze(
+    inputs: tuple[str, ...],
+    output: Path | None,
+    bundle: Path | None,
+    detector: str,
+    every: int,
+    crops: bool,
+    csv: bool,
+    overlay: bool,
+    report: bool,
+    overwrite: bool,
+    seconds: float | None,
+    quiet: bool,
+) -> None:
+    """Analyse pictures, folders, videos or a camera (a number).
+
+    A video gives a result folder; pictures named together, or in one folder, give one together.
+    Several of these become folders within the output folder.
+
+    \b
+    Examples:
+        mien analyze talk.mp4 -o talk/
+        mien analyze holiday/*.jpg group.png -o pictures/ --csv
+        mien analyze 0 --seconds 60 -o me/
+    """
+    from mien.bundle import Bundle, shipped
+    from mien.reports.results import Engine, Output
+
+    jobs, problems = _jobs(inputs)
+    base = output or Path(f"{_stem(inputs[0])}.mien")
+    places = _places(base, [job.name for job in jobs])
+    _check_free(places, overwrite)
+    if jobs:
+        engine = Engine(Bundle.load(bundle or shipped(), threads=1), _detector(detector), every)
+    for job, place in zip(jobs, places, strict=True):
+        out = Output(place, overlay=overlay, report=report, csv=csv, overwrite=overwrite)
+        try:
+            summary = job.run(engine, out, crops, seconds, quiet)
+        except OutputError:
+            raise
+        except MienError as error:
+            problems.append(_told(str(error)))
+            continue
+        for line in summary.problems:
+            problems.append(_told(line))
+        click.echo(_sentence(job.name, summary, place / ("report.html" if report else "predictions.parquet")))
+    if problems:
+        click.echo(f"mien: {len(problems)} of {_count(inputs)} could not be analysed (named above)", err=True)
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("database", metavar="NAME")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("-o", "--output", required=True, type=FOLDER, help="Prepared folder to make.")
+@click.option("--recipe", required=True, type=FILE, help="Recipe whose preprocessing is applied.")
+@guarded
+def prepare(database: str, folder: Path, output: Path, recipe: Path) -> None:
+    """Find, align and pack the faces of a database, once.
+
+    \b
+    Example (FOLDER holds fer2013.csv and fer2013new.csv):
+        mien prepare fer2013 FOLDER -o prepared/ --recipe recipes/expression_fast.toml
+    """
+    from mien.databases import DATABASES
+    from mien.errors import SettingsError
+    from mien.faces.detection import Mtcnn
+    from mien.preparation import prepare as prepare_database
+
+    if database not in DATABASES:
+        raise SettingsError(f"no database {database!r}; known are {', '.join(DATABASES)}")
+    counts = prepare_database(database, folder, output, _recipe(recipe).preprocessing, Mtcnn())
+    click.echo(f"{output}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+@main.command()
+@click.argument("recipe", type=FILE)
+@click.argument("prepared", type=FOLDER)
+@click.option("-o", "--output", required=True, type=FOLDER, help="Run folder; a run that stopped in it goes on.")
+@click.option("--threads", default=0, type=click.IntRange(0), help="Processor threads. Default: torch's choice.")
+@guarded
+def train(recipe: Path, prepared: Path, output: Path, threads: int) -> None:
+    """Train a network by a recipe; started again, it goes on where it stopped.
+
+    \b
+    Example:
+        mien train recipes/expression_fast.toml prepared/ -o runs/expression_fast
+    """
+    from mien.preparation import Prepared
+
+    _needs_torch()
+    from mien.learning.training import train as train_network
+
+    click.echo(train_network(_recipe(recipe), Prepared.open(prepared), output, threads))
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@click.option("-o", "--output", required=True, type=FOLDER, help="Bundle folder to make.")
+@click.option("--card", type=FILE, help="JSON file: training data, licence, scores, limits.")
+@guarded
+def export(checkpoint: Path, output: Path, card: Path | None) -> None:
+    """Write a trained network as a bundle; refused unless ONNX and torch agree to 1e-4.
+
+    \b
+    Example:
+        mien export runs/expression_fast/last.safetensors -o bundle/ --card recipes/expression_fast.card.json
+    """
+    _needs_torch()
+    from mien.learning.export import export as export_bundle
+    from mien.learning.export import read_card
+
+    difference = export_bundle(checkpoint, output, read_card(card) if card else {})
+    click.echo(f"{output}: ONNX and torch differ by at most {difference:.1e}")
+
+
+@main.command()
+@click.argument("bundle", type=FOLDER)
+@click.argument("prepared", type=FOLDER)
+@click.option("--split", default="validation", show_default=True, type=click.Choice(["train", "validation", "test"]))
+@guarded
+def evaluate(bundle: Path, prepared: Path, split: str) -> None:
+    """Score a bundle on a part of a prepared database, by the database's protocol.
+
+    \b
+    Example ('shipped' is the bundle inside the package):
+        mien evaluate shipped prepared/ --split test
+    """
+    from mien.benchmark import evaluate as evaluate_bundle
+    from mien.bundle import Bundle, shipped
+    from mien.preparation import Prepared
+
+    opened = Bundle.load(shipped() if str(bundle) == "shipped" else bundle, threads=0)
+    for score in evaluate_bundle(opened, Prepared.open(prepared), split):
+        click.echo(str(score))
+
+
+class Job:
+    """One result folder to be made: a camera, a video, or pictures together."""
+
+    def __init__(self, name: str, camera: int | None = None, video: Path | None = None) -> None:
+        self.name = name
+        self.camera = camera
+        self.video = video
+        self.pictures: list[Path] = []
+
+    def run(self, engine: "Engine", out: "Output", crops: bool, seconds: float | None, quiet: bool) -> "Summary":
+        """Analyse and write; return the summary."""
+        from mien.media.camera import Camera
+        from mien.media.video import Video
+        from mien.reports.results import write_pictures, write_video
+
+        if self.camera is not None:
+            with Camera(self.camera) as camera:
+                return write_video(camera, _until(_bar(camera, self.name, 0, "frame", quiet), seconds), engine, out)
+        if self.video is not None:
+            with Video(self.video) as video:
+                bar = _bar(video, self.name, video.info.frames, "frame", quiet)
+                return write_video(video, bar, engine, out)
+        bar = _bar(self.pictures, self.name, len(self.pictures), "picture", quiet)
+        return write_pictures(self.name, bar, engine, out, crops)
+
+
+def _jobs(inputs: tuple[str, ...]) -> tuple[list[Job], list[str]]:
+    """Return what to do, and the problems of inputs that are none of picture, video, camera, folder."""
+    from mien.media.pictures import kind_of, list_media
+
+    jobs: list[Job] = []
+    problems: list[str] = []
+    loose = Job("pictures")
+    for text in inputs:
+        path = Path(text)
+        if text.isdigit() and not path.exists():
+            jobs.append(Job(f"camera {text}", camera=int(text)))
+            continue
+        folder = Job(path.name or "pictures") if path.is_dir() else None
+        try:
+            members = list_media(path) if path.is_dir() else [path]
+        except MienError as error:
+            problems.append(_told(str(error)))
+            continue
+        for member in members:
+            try:
+                if kind_of(member) == "video":
+                    jobs.append(Job(member.name, video=member))
+                else:
+                    (folder or loose).pictures.append(member)
+            except MienError as error:
+                problems.append(_told(str(error)))
+        if folder and folder.pictures:
+            jobs.append(folder)
+    return [*jobs, *([loose] if loose.pictures else [])], problems
+
+
+def _places(base: Path, names: list[str]) -> list[Path]:
+    """Return the result folder of each job: the base for one, different folders within it for several."""
+    if len(names) == 1:
+        return [base]
+    places: list[Path] = []
+    for name in names:
+        place, count = base / name, 2
+        while place in places:
+            place, count = base / f"{name}-{count}", count + 1
+        places.append(place)
+    return places
+
+
+def _check_free(places: list[Path], overwrite: bool) -> None:
+    """Refuse places that are taken before any work is done."""
+    from mien.files import free_folder
+    from mien.reports.results import RECORD
+
+    for place in places:
+        free_folder(place, RECORD if overwrite else "")
+
+
+def _until(frames: "Iterable[Frame]", seconds: float | None) -> "Iterable[Frame]":
+    """Yield a camera's frames for so many seconds, or until Ctrl-C, which ends a recording well."""
+    try:
+        for frame in frames:
+            if seconds is not None and frame.seconds > seconds:
+                return
+            yield frame
+    except KeyboardInterrupt:
+        return
+
+
+def _bar(items: Iterable[T], title: str, total: int, unit: str, quiet: bool) -> Iterable[T]:
+    """Return the items under a progress bar with rate and time left."""
+    from tqdm import tqdm
+
+    interval = 0.1 if sys.stderr.isatty() else 10.0
+    return tqdm(items, title[-40:], total or None, unit=unit, disable=quiet, mininterval=interval, leave=False)
+
+
+def _detector(name: str) -> "Detector":
+    """Return the detector of a name or of a YuNet file."""
+    from mien.faces.detection import Mtcnn
+    from mien.faces.yunet import Yunet
+
+    return Mtcnn() if name == "mtcnn" else Yunet(Path(name))
+
+
+def _recipe(path: Path) -> "Recipe":
+    """Return a recipe file's settings."""
+    from mien.learning.recipe import read
+
+    return read(path)
+
+
+def _needs_torch() -> None:
+    """Refuse in one line where the training extra is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "safetensors", "onnx") if find_spec(name) is None]
+    if missing:
+        raise MienError(f"this command needs {', '.join(missing)}; install them with: pip install 'mien[train]'")
+
+
+def _told(line: str) -> str:
+    """Print a problem at once and return it."""
+    click.echo(f"mien: {line}", err=True)
+    return line
+
+
+def _stem(text: str) -> str:
+    """Return the name a default output folder is made from."""
+    path = Path(text)
+    return f"camera-{text}" if text.isdigit() and not path.exists() else path.stem or path.resolve().name
+
+
+def _count(inputs: tuple[str, ...]) -> str:
+    """Return the number of files the inputs name, in words."""
+    from mien.media.pictures import list_media
+
+    total = 0
+    for text in inputs:
+        path = Path(text)
+        try:
+            total += len(list_media(path)) if path.is_dir() else 1
+        except MienError:
+            total += 1
+    return f"{total} inputs" if total != 1 else "1 input"
+
+
+def _sentence(name: str, summary: "Summary", path: Path) -> str:
+    """Return one line on what was found and where it is."""
+    share = 100 * summary.frames_with_face / max(summary.frames, 1)
+    unit = "picture" if summary.info.kind == "picture" else "frame"
+    plural = "" if summary.frames == 1 else "s"
+    return f"{name}: {summary.frames} {unit}{plural}, a face in {share:.0f} % of them: {path}"

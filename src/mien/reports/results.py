@@ -1,0 +1,187 @@
+"""A result folder: table, overlay, report and a record of how they were made, whole or not at all.
+
+    predictions.parquet    one row per face and frame (and predictions.csv on request)
+    overlay.mp4            a video with boxes, names and bars and the original sound
+    overlay/               or, for pictures, one annotated picture each
+    report.html            to look at; opens without a network
+    analysis.json          versions, settings, counts, problems
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.analysis import Summary, frame_results, still_result
+from mien.arrays import Image
+from mien.bundle import Predictor
+from mien.errors import MediaError
+from mien.faces.detection import Detector
+from mien.faces.tracking import Tracker
+from mien.files import whole_folder
+from mien.media.camera import Camera
+from mien.media.frames import Frame, MediaInfo
+from mien.media.pictures import read_picture
+from mien.media.video import Video
+from mien.media.writer import VideoWriter
+from mien.reports.gathering import Gatherer
+from mien.reports.overlay import draw
+from mien.reports.page import write_page
+from mien.reports.tables import TableWriter, write_csv
+
+RECORD = "analysis.json"
+"""The file that marks a folder as a result of mien."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What to write, and where.
+
+    Attributes:
+        folder: the result folder to make.
+        overlay: whether to write the annotated video or pictures.
+        report: whether to write report.html.
+        csv: whether to write predictions.csv beside the Parquet file.
+        overwrite: whether an earlier result in the same place may be replaced.
+    """
+
+    folder: Path
+    overlay: bool = True
+    report: bool = True
+    csv: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What analyses: a predictor, a detector and how often it searches the whole frame."""
+
+    predictor: Predictor
+    detector: Detector
+    every: int
+
+
+def write_video(video: Video | Camera, frames: Iterable[Frame], engine: Engine, out: Output) -> Summary:
+    """Analyse a video or camera and write its result folder; return the summary.
+
+    Args:
+        video: opened; gives the facts and, for a file, the sound.
+        frames: its frames, perhaps through a progress bar.
+        engine: what analyses.
+        out: what to write, and where.
+
+    Raises:
+        MediaError: the video breaks off; nothing is written.
+        OutputError: the folder cannot be written; nothing is left behind.
+    """
+    info = video.info
+    gatherer = Gatherer(info, engine.predictor.card, engine.detector.name)
+    with whole_folder(out.folder, RECORD if out.overwrite else "") as place:
+        with ExitStack() as stack:
+            table = stack.enter_context(_table(place, engine.predictor))
+            writer = None
+            if out.overlay:
+                sound = video.path if isinstance(video, Video) and info.sound else None
+                writer = stack.enter_context(VideoWriter(place / "overlay.mp4", info, sound))
+            for result in frame_results(frames, engine.predictor, Tracker(engine.detector, engine.every)):
+                table.write(info.name, result)
+                gatherer.take_frame(result)
+                if writer:
+                    writer.write(Frame(result.frame.number, result.frame.seconds, draw(result)))
+        summary = gatherer.summary()
+        _finish(place, out, engine, summary, "overlay.mp4" if out.overlay else None)
+    return summary
+
+
+def write_pictures(name: str, paths: Iterable[Path], engine: Engine, out: Output, crops: bool) -> Summary:
+    """Analyse pictures together and write their result folder; return the summary.
+
+    A picture that cannot be read is named in the summary's problems; the rest is analysed.
+
+    Args:
+        name: what the pictures are called together.
+        paths: the pictures, perhaps through a progress bar.
+        engine: what analyses.
+        out: what to write, and where.
+        crops: the pictures are tight crops of one face each.
+
+    Raises:
+        MediaError: not one picture could be read; nothing is written.
+        OutputError: the folder cannot be written; nothing is left behind.
+    """
+    info = MediaInfo(name, "picture", 0, 0, float("nan"), float("nan"), 0, False)
+    gatherer = Gatherer(info, engine.predictor.card, engine.detector.name)
+    with whole_folder(out.folder, RECORD if out.overwrite else "") as place:
+        with _table(place, engine.predictor) as table:
+            for path, image in _readable(paths, gatherer):
+                result = still_result(Frame(0, float("nan"), image), engine.predictor, engine.detector, crops)
+                table.write(path.name, result)
+                drawn = draw(result) if out.overlay or out.report else image
+                gatherer.take_picture(path.name, result, drawn)
+                if out.overlay:
+                    _write_picture(place / "overlay", path, drawn)
+        summary = gatherer.summary()
+        if not summary.frames:
+            raise MediaError("; ".join(summary.problems) or f"{name}: no pictures")
+        _finish(place, out, engine, summary, None)
+    return summary
+
+
+def _table(place: Path, predictor: Predictor) -> TableWriter:
+    """Return the writer of predictions.parquet, with the bundle's name and hash in its metadata."""
+    metadata = {
+        "mien": version("mien"),
+        "bundle": str(predictor.card.get("name", "")),
+        "bundle_sha256": str(predictor.card.get("sha256", "")),
+    }
+    return TableWriter(place / "predictions.parquet", predictor.tasks, metadata)
+
+
+def _finish(place: Path, out: Output, engine: Engine, summary: Summary, media: str | None) -> None:
+    """Write what is made from the finished table: CSV, report and record."""
+    table = place / "predictions.parquet"
+    if out.csv:
+        write_csv(table, place / "predictions.csv")
+    if out.report:
+        write_page(place / "report.html", table, summary, media)
+    info = summary.info
+    record = {
+        "mien": version("mien"),
+        "media": {"name": info.name, "kind": info.kind, "width": info.width, "height": info.height},
+        "frames": summary.frames,
+        "frames_with_face": summary.frames_with_face,
+        "cuts_s": summary.cuts,
+        "bundle": dict(summary.card),
+        "detector": {"name": summary.detector, "every": engine.every},
+        "problems": summary.problems,
+    }
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (place / RECORD).write_text(text + "\n", encoding="utf-8")
+
+
+def _readable(paths: Iterable[Path], gatherer: Gatherer) -> Iterator[tuple[Path, Image]]:
+    """Yield the pictures that can be read; the others go to the problems."""
+    for path in paths:
+        try:
+            image = read_picture(path)
+        except MediaError as error:
+            gatherer.take_problem(str(error))
+            continue
+        yield path, image
+
+
+def _write_picture(folder: Path, path: Path, image: Image) -> None:
+    """Write an annotated picture as JPEG; two of the same name get different ones."""
+    folder.mkdir(exist_ok=True)
+    target = folder / f"{path.name}.jpg"
+    count = 2
+    while target.exists():
+        target = folder / f"{path.name}-{count}.jpg"
+        count += 1
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(image), [cv2.IMWRITE_JPEG_QUALITY, 92])
+    target.write_bytes(data.tobytes())

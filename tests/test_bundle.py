@@ -1,0 +1,107 @@
+"""A bundle loads only when its parts fit together."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mien.bundle import Bundle, onnx_opset, shipped
+from mien.errors import BundleError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shipped(), tmp_path / "bundle"))
+
+
+def change(folder: Path, name: str, value: Any) -> None:
+    record = json.loads((folder / "bundle.json").read_text())
+    record[name] = value
+    (folder / "bundle.json").write_text(json.dumps(record))
+
+
+def test_shipped_bundle_predicts_distributions() -> None:
+    bundle = Bundle.load(shipped())
+    size = bundle.preprocessing.size
+    faces = np.random.default_rng(0).integers(0, 256, (5, size, size), dtype=np.uint8)
+    predictions = bundle.predict(bundle.preprocessing.arrays(faces))
+    assert len(predictions) == 5
+    assert predictions.values.keys() == set(bundle.tasks)
+    for values in predictions.values.values():
+        np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
+        assert values.min() >= 0
+
+
+def test_one_face_alone_and_among_others_gets_the_same_numbers() -> None:
+    bundle = Bundle.load(shipped())
+    size = bundle.preprocessing.size
+    faces = bundle.preprocessing.arrays(np.random.default_rng(1).integers(0, 256, (7, size, size), dtype=np.uint8))
+    together, alone = bundle.predict(faces), bundle.predict(faces[3:4])
+    for task in bundle.tasks:
+        np.testing.assert_allclose(together.values[task][3:4], alone.values[task], atol=1e-5)
+
+
+def test_shipped_bundle_is_small_and_has_a_card() -> None:
+    assert sum(path.stat().st_size for path in shipped().iterdir()) <= 8_000_000
+    card = Bundle.load(shipped()).card
+    assert {"name", "sha256", "training_data", "licence", "scores", "limits"} <= card.keys()
+
+
+def test_altered_network_is_refused(folder: Path) -> None:
+    data = bytearray((folder / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "model.onnx").write_bytes(data)
+    with pytest.raises(BundleError, match=r"model\.onnx: its SHA-256 is"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("format", 99, "format 99, this version reads format 1"),
+        ("opset", 3, "opset 17; bundle.json says 3"),
+        ("sha256", None, "sha256 is None"),
+        ("tasks", [], r"outputs .* expected \[\]"),
+        ("tasks", [{"name": "mood"}], "unknown task"),
+        ("preprocessing", {"size": 64}, "expected faces"),
+        ("preprocessing", {"size": 48, "colour": "infrared"}, "colour is 'infrared'"),
+        ("preprocessing", {"size": 48, "shade": 1}, "unexpected keyword"),
+    ],
+)
+def test_records_that_do_not_fit_are_refused(folder: Path, name: str, value: Any, said: str) -> None:
+    change(folder, name, value)
+    with pytest.raises(BundleError, match=said):
+        Bundle.load(folder)
+
+
+def test_labels_in_another_order_are_refused(folder: Path) -> None:
+    tasks = json.loads((folder / "bundle.json").read_text())["tasks"]
+    tasks[0]["labels"] = tasks[0]["labels"][::-1]
+    change(folder, "tasks", tasks)
+    with pytest.raises(BundleError, match="in this order"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.json"])
+def test_missing_and_empty_files_are_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"")
+    with pytest.raises(BundleError, match=name):
+        Bundle.load(folder)
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        Bundle.load(folder)
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no such folder"):
+        Bundle.load(tmp_path / "nowhere")
+
+
+def test_opset_of_a_file_that_is_no_onnx(tmp_path: Path) -> None:
+    for data in (b"", b"\x00", b"hello, this is text", b"\xff" * 40):
+        (tmp_path / "x.onnx").write_bytes(data)
+        with pytest.raises(BundleError, match="not an ONNX model"):
+            onnx_opset(tmp_path / "x.onnx")
