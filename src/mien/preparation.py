@@ -63,7 +63,9 @@ class Prepared:
         return cls(index, crops, Preprocessing.from_json(manifest["preprocessing"]))
 
 
-def prepare(name: str, folder: Path, out: Path, preprocessing: Preprocessing, detector: Detector) -> dict[str, int]:
+def prepare(
+    name: str, folder: Path, out: Path, preprocessing: Preprocessing, detector: Detector
+) -> dict[str, int]:
     """Find, align and pack every face of a database's folder into `out`; return the counts.
 
     Args:
@@ -99,7 +101,10 @@ def prepare(name: str, folder: Path, out: Path, preprocessing: Preprocessing, de
             "pictures": len(index),
             "face_found": int(found.sum()),
             "seen_in_training": int(repeated.sum()),
-            **{str(split): int(n) for split, n in zip(*np.unique(index.split, return_counts=True), strict=True)},
+            **{
+                str(split): int(n)
+                for split, n in zip(*np.unique(index.split, return_counts=True), strict=True)
+            },
         }
         manifest = {
             "format": 1,
