@@ -25,7 +25,7 @@ test: .venv/ready
 	@echo 'format'; .venv/bin/ruff format --check .
 	@echo 'lint'; .venv/bin/ruff check .
 	@echo 'types'; .venv/bin/mypy
-	@echo 'tests'; OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 -q -m 'not fresh'
+	@echo 'tests'; OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadgroup -q
 
 fresh: .venv/ready
 	@OMP_NUM_THREADS=1 .venv/bin/pytest -q -m fresh
