@@ -22,8 +22,8 @@ demo: .venv-demo/ready
 	@.venv-demo/bin/mien analyze $(SAMPLE) -o mien-demo --overwrite
 
 test: .venv/ready
-	@echo 'format'; .venv/bin/ruff format --check .
-	@echo 'lint'; .venv/bin/ruff check .
+	@echo 'format'; .venv/bin/ruff format --check --output-format concise .
+	@echo 'lint'; .venv/bin/ruff check --output-format concise .
 	@echo 'types'; .venv/bin/mypy
 	@echo 'tests'; OMP_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadgroup -q
 

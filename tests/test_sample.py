@@ -9,6 +9,7 @@ import pytest
 
 from mien.arrays import IntArray
 from mien.faces.detection import Mtcnn
+from mien.faces.shots import ShotDetector
 from mien.files import sha256
 
 CUTS = (88, 113, 200)
@@ -49,6 +50,11 @@ def test_three_cuts_and_no_other(frames: list[np.ndarray]) -> None:
     small = np.array([frame[::8, ::8].astype(float) for frame in frames])
     change = np.abs(np.diff(small, axis=0)).mean(axis=(1, 2, 3))
     assert tuple(np.flatnonzero(change > 25) + 1) == CUTS
+
+
+def test_cuts_are_found_and_motion_is_not_taken_for_one(frames: list[np.ndarray]) -> None:
+    shots = ShotDetector()
+    assert tuple(number for number, frame in enumerate(frames) if shots.update(frame)) == CUTS
 
 
 def test_first_shot_shows_one_face(frames: list[np.ndarray]) -> None:
