@@ -38,7 +38,9 @@ def test_shipped_bundle_predicts_distributions() -> None:
 def test_one_face_alone_and_among_others_gets_the_same_numbers() -> None:
     bundle = Bundle.load(shipped())
     size = bundle.preprocessing.size
-    faces = bundle.preprocessing.arrays(np.random.default_rng(1).integers(0, 256, (7, size, size), dtype=np.uint8))
+    faces = bundle.preprocessing.arrays(
+        np.random.default_rng(1).integers(0, 256, (7, size, size), dtype=np.uint8)
+    )
     together, alone = bundle.predict(faces), bundle.predict(faces[3:4])
     for task in bundle.tasks:
         np.testing.assert_allclose(together.values[task][3:4], alone.values[task], atol=1e-5)

@@ -135,7 +135,9 @@ def test_scores_count_only_fresh_rows_with_a_majority(folder: Path) -> None:
     eight = np.eye(8, dtype=np.float32)[index.columns["ferplus_majority"]]
     wrong = np.roll(eight, 1, axis=1)
     right = fer2013.scores(index, Predictions({EXPRESSION_7: truth, EXPRESSION_8_CONTEMPT: wrong}))
-    assert {s.name: (s.value, s.count) for s in right if "accuracy" in s.name and "commonest" not in s.name} == {
+    assert {
+        s.name: (s.value, s.count) for s in right if "accuracy" in s.name and "commonest" not in s.name
+    } == {
         "FER2013, 7 classes: accuracy": (1.0, 29),
         "FERPlus, 8 classes, majority: accuracy": (0.0, 29),
     }

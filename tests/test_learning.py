@@ -63,10 +63,17 @@ def test_every_shipped_recipe_parses_and_builds(path: Path) -> None:
     ("text", "said"),
     [
         ("nam = 'x'", "nam: no such setting"),
-        ("name = 'x'\n[tasks]\nmood = 1", "mood"),
+        ("name = 'x'\n[tasks]\nmood = 1\n[preprocessing]\nsize = 48", "mood"),
+        ("name = 'x'\n[tasks]\nexpression_7 = 1", "preprocessing"),
         ("name = 3\n[tasks]\nexpression_7 = 1", "name: got 3, expected str"),
-        ("name = 'x'\n[tasks]\nexpression_7 = 1\n[preprocessing]\nsize = 'big'", "preprocessing.size: got 'big'"),
-        ("name = 'x'\n[tasks]\nexpression_7 = 1\n[preprocessing]\nsize = 48\n[optimisation]\nprecision = 'int4'", "int4"),
+        (
+            "name = 'x'\n[tasks]\nexpression_7 = 1\n[preprocessing]\nsize = 'big'",
+            "preprocessing.size: got 'big'",
+        ),
+        (
+            "name = 'x'\ntasks = {expression_7 = 1}\npreprocessing = {size = 48}\n[optimisation]\nprecision = 'int4'",
+            "int4",
+        ),
         ("name = ", "Invalid value"),
     ],
 )
@@ -129,12 +136,17 @@ def test_augmentation_of_nothing_is_the_middle_and_is_drawn_per_clip() -> None:
 
 
 def test_loss_falls_and_the_run_folder_is_complete(prepared: Path, tmp_path: Path) -> None:
-    recipe = replace(SMALL, optimisation=replace(SMALL.optimisation, epochs=8))
+    gentle = AugmentationSettings(turn=5, hidden=0, blur=0, noise=0.02)
+    recipe = replace(SMALL, augmentation=gentle, optimisation=replace(SMALL.optimisation, epochs=25))
     train(recipe, Prepared.open(prepared), tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"recipe.json", "metrics.csv", "last.safetensors"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "recipe.json",
+        "metrics.csv",
+        "last.safetensors",
+    }
     with open(tmp_path / "run" / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["epoch"]) for row in rows] == list(range(8))
+    assert [int(row["epoch"]) for row in rows] == list(range(25))
     assert float(rows[-1]["loss"]) < 0.8 * float(rows[0]["loss"])
     export(tmp_path / "run" / "last.safetensors", tmp_path / "bundle", {"licence": "none"})
     scores = {s.name: s for s in evaluate(Bundle.load(tmp_path / "bundle"), Prepared.open(prepared), "test")}
@@ -152,7 +164,14 @@ def test_a_killed_run_goes_on_bit_for_bit(prepared: Path, tmp_path: Path) -> Non
         "from mien.learning.training import train\n"
         "train(SMALL, Prepared.open(Path(sys.argv[1])), Path(sys.argv[2]), threads=1)"
     )
-    arguments = [sys.executable, "-c", program, str(prepared), str(tmp_path / "cut"), str(Path(__file__).parent)]
+    arguments = [
+        sys.executable,
+        "-c",
+        program,
+        str(prepared),
+        str(tmp_path / "cut"),
+        str(Path(__file__).parent),
+    ]
     process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (tmp_path / "cut" / "last.safetensors").exists() and time.monotonic() < deadline:

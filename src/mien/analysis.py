@@ -111,7 +111,9 @@ class Analysis:
         return len(self.frame)
 
 
-def analyze(path: str | Path, predictor: Predictor | None = None, detector: Detector | None = None) -> Analysis:
+def analyze(
+    path: str | Path, predictor: Predictor | None = None, detector: Detector | None = None
+) -> Analysis:
     """Return what is seen in a picture or video.
 
     Args:

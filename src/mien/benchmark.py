@@ -28,12 +28,16 @@ def evaluate(predictor: Predictor, data: Prepared, split: str) -> list[Score]:
         raise DatabaseError(f"{data.index.database}: no rows in the part {split!r}")
     if predictor.preprocessing.widened(data.preprocessing.size) != data.preprocessing:
         raise DatabaseError(
-            f"{data.index.database}: prepared with {data.preprocessing}, the network wants {predictor.preprocessing}"
+            f"{data.index.database}: prepared with {data.preprocessing}, "
+            f"the network wants {predictor.preprocessing}"
         )
     index = data.index[rows]
     found = index.columns["face_found"]
     coverage = Score(
-        "face found", float(found.mean()), len(rows), "elsewhere the whole picture is used; every row is scored"
+        "face found",
+        float(found.mean()),
+        len(rows),
+        "elsewhere the whole picture is used; every row is scored",
     )
     return [coverage, *DATABASES[index.database].scores(index, predict(predictor, data, rows))]
 
@@ -44,4 +48,6 @@ def predict(predictor: Predictor, data: Prepared, rows: IntArray) -> Predictions
     for start in range(0, len(rows), 256):
         crops = middle(data.crops[rows[start : start + 256]], predictor.preprocessing.size)
         parts.append(predictor.predict(predictor.preprocessing.arrays(crops)))
-    return Predictions({task: np.concatenate([part.values[task] for part in parts]) for task in predictor.tasks})
+    return Predictions(
+        {task: np.concatenate([part.values[task] for part in parts]) for task in predictor.tasks}
+    )

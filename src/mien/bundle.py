@@ -84,7 +84,9 @@ class Bundle:
             raise BundleError(f"{folder}: no model.onnx in it")
         digest = sha256(model)
         if digest != _field(folder, record, "sha256", str):
-            raise BundleError(f"{model}: its SHA-256 is {digest[:12]}…, bundle.json says {record['sha256'][:12]}…")
+            raise BundleError(
+                f"{model}: its SHA-256 is {digest[:12]}…, bundle.json says {record['sha256'][:12]}…"
+            )
         opset = onnx_opset(model)
         if opset != _field(folder, record, "opset", int) or opset not in OPSETS:
             raise BundleError(
@@ -98,7 +100,11 @@ class Bundle:
         except Exception as error:  # onnxruntime raises a dozen unrelated types
             raise BundleError(f"{model}: onnxruntime cannot load it ({error})") from error
         _check_shapes(model, network, preprocessing, tasks)
-        card = {"name": _field(folder, record, "name", str), **_field(folder, record, "card", dict), "sha256": digest}
+        card = {
+            "name": _field(folder, record, "name", str),
+            **_field(folder, record, "card", dict),
+            "sha256": digest,
+        }
         return cls(preprocessing, tasks, card, network)
 
     def predict(self, faces: FloatArray) -> Predictions:
@@ -132,11 +138,14 @@ def write_record(
         "opset": onnx_opset(model),
         "preprocessing": preprocessing.to_json(),
         "tasks": [
-            {"name": t.name, "behaviour": t.behaviour, "kind": t.kind, "labels": list(t.labels)} for t in tasks
+            {"name": t.name, "behaviour": t.behaviour, "kind": t.kind, "labels": list(t.labels)}
+            for t in tasks
         ],
         "card": card,
     }
-    (folder / "bundle.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "bundle.json").write_text(
+        json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def onnx_opset(path: Path) -> int:
@@ -213,7 +222,9 @@ def _record(folder: Path) -> dict[str, Any]:
 def _field(folder: Path, record: dict[str, Any], name: str, kind: type) -> Any:
     """Return a field of bundle.json if it is of the kind expected."""
     if type(record.get(name)) is not kind:
-        raise BundleError(f"{folder / 'bundle.json'}: {name} is {record.get(name)!r}, expected a {kind.__name__}")
+        raise BundleError(
+            f"{folder / 'bundle.json'}: {name} is {record.get(name)!r}, expected a {kind.__name__}"
+        )
     return record[name]
 
 
@@ -237,8 +248,14 @@ def _check_shapes(
     """Refuse a network whose input or outputs are not what the record says."""
     size, channels = preprocessing.size, preprocessing.channels
     inputs = {entry.name: list(entry.shape) for entry in network.get_inputs()}
-    if list(inputs) != ["faces"] or inputs["faces"][2:] != [channels, size, size] or len(inputs["faces"]) != 5:
-        raise BundleError(f"{model}: inputs {inputs}, expected faces (batch, time, {channels}, {size}, {size})")
+    if (
+        list(inputs) != ["faces"]
+        or inputs["faces"][2:] != [channels, size, size]
+        or len(inputs["faces"]) != 5
+    ):
+        raise BundleError(
+            f"{model}: inputs {inputs}, expected faces (batch, time, {channels}, {size}, {size})"
+        )
     outputs = {entry.name: list(entry.shape) for entry in network.get_outputs()}
     if not tasks or set(outputs) != {task.name for task in tasks}:
         raise BundleError(f"{model}: outputs {sorted(outputs)}, expected {[task.name for task in tasks]}")
@@ -246,5 +263,5 @@ def _check_shapes(
     for task, values in zip(tasks, network.run([t.name for t in tasks], {"faces": probe}), strict=True):
         if values.shape != (2, 1, len(task)):
             raise BundleError(
-                f"{model}: {task.name} has the shape {values.shape} for two faces, expected (2, 1, {len(task)})"
+                f"{model}: {task.name} is {values.shape} for two faces, expected (2, 1, {len(task)})"
             )

@@ -46,7 +46,7 @@ def guarded(command: Callable[P, T]) -> Callable[P, T]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mien", message="mien %(version)s")
 def main() -> None:
-    """Facial affect in the wild: expressions, action units, valence and arousal.
+    r"""Facial affect in the wild: expressions, action units, valence and arousal.
 
     \b
     Example:
@@ -55,7 +55,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _terminate(_number: int, _frame: FrameType | None) -> None:
     """End as Ctrl-C does when asked to terminate, so that nothing half-written stays."""
     raise KeyboardInterrupt
 
@@ -64,14 +64,32 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", type=FOLDER, help="Folder to make. Default: NAME.mien beside where you are.")
 @click.option("--bundle", type=FOLDER, help="Network to use. Default: the one that ships with mien.")
-@click.option("--detector", default="mtcnn", show_default=True, help="'mtcnn', or the path of a YuNet .onnx file.")
-@click.option("--every", default=10, show_default=True, type=click.IntRange(1), help="Search the whole frame at least every so many frames; between, faces are followed.")
-@click.option("--crops", is_flag=True, help="The pictures are tight crops of one face each; use the whole picture where no face is found.")
+@click.option(
+    "--detector", default="mtcnn", show_default=True, help="'mtcnn', or the path of a YuNet .onnx file."
+)
+@click.option(
+    "--every",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Search the whole frame at least every so many frames; between, faces are followed.",
+)
+@click.option(
+    "--crops",
+    is_flag=True,
+    help="The pictures are tight crops of one face each; use the whole picture where no face is found.",
+)
 @click.option("--csv", is_flag=True, help="Also write predictions.csv.")
-@click.option("--overlay/--no-overlay", default=True, show_default=True, help="Write the annotated video or pictures.")
+@click.option(
+    "--overlay/--no-overlay", default=True, show_default=True, help="Write the annotated video or pictures."
+)
 @click.option("--report/--no-report", default=True, show_default=True, help="Write report.html.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier result in the same place.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop a camera after so many seconds. Default: at Ctrl-C.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop a camera after so many seconds. Default: at Ctrl-C.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
 @guarded
 def analyze(
@@ -88,7 +106,7 @@ def analyze(
     seconds: float | None,
     quiet: bool,
 ) -> None:
-    """Analyse pictures, folders, videos or a camera (a number).
+    r"""Analyse pictures, folders, videos or a camera (a number).
 
     A video gives a result folder; pictures named together, or in one folder, give one together.
     Several of these become folders within the output folder.
@@ -132,7 +150,7 @@ def analyze(
 @click.option("--recipe", required=True, type=FILE, help="Recipe whose preprocessing is applied.")
 @guarded
 def prepare(database: str, folder: Path, output: Path, recipe: Path) -> None:
-    """Find, align and pack the faces of a database, once.
+    r"""Find, align and pack the faces of a database, once.
 
     \b
     Example (FOLDER holds fer2013.csv and fer2013new.csv):
@@ -152,11 +170,15 @@ def prepare(database: str, folder: Path, output: Path, recipe: Path) -> None:
 @main.command()
 @click.argument("recipe", type=FILE)
 @click.argument("prepared", type=FOLDER)
-@click.option("-o", "--output", required=True, type=FOLDER, help="Run folder; a run that stopped in it goes on.")
-@click.option("--threads", default=0, type=click.IntRange(0), help="Processor threads. Default: torch's choice.")
+@click.option(
+    "-o", "--output", required=True, type=FOLDER, help="Run folder; a run that stopped in it goes on."
+)
+@click.option(
+    "--threads", default=0, type=click.IntRange(0), help="Processor threads. Default: torch's choice."
+)
 @guarded
 def train(recipe: Path, prepared: Path, output: Path, threads: int) -> None:
-    """Train a network by a recipe; started again, it goes on where it stopped.
+    r"""Train a network by a recipe; started again, it goes on where it stopped.
 
     \b
     Example:
@@ -176,7 +198,7 @@ def train(recipe: Path, prepared: Path, output: Path, threads: int) -> None:
 @click.option("--card", type=FILE, help="JSON file: training data, licence, scores, limits.")
 @guarded
 def export(checkpoint: Path, output: Path, card: Path | None) -> None:
-    """Write a trained network as a bundle; refused unless ONNX and torch agree to 1e-4.
+    r"""Write a trained network as a bundle; refused unless ONNX and torch agree to 1e-4.
 
     \b
     Example:
@@ -193,10 +215,12 @@ def export(checkpoint: Path, output: Path, card: Path | None) -> None:
 @main.command()
 @click.argument("bundle", type=FOLDER)
 @click.argument("prepared", type=FOLDER)
-@click.option("--split", default="validation", show_default=True, type=click.Choice(["train", "validation", "test"]))
+@click.option(
+    "--split", default="validation", show_default=True, type=click.Choice(["train", "validation", "test"])
+)
 @guarded
 def evaluate(bundle: Path, prepared: Path, split: str) -> None:
-    """Score a bundle on a part of a prepared database, by the database's protocol.
+    r"""Score a bundle on a part of a prepared database, by the database's protocol.
 
     \b
     Example ('shipped' is the bundle inside the package):
@@ -220,7 +244,9 @@ class Job:
         self.video = video
         self.pictures: list[Path] = []
 
-    def run(self, engine: "Engine", out: "Output", crops: bool, seconds: float | None, quiet: bool) -> "Summary":
+    def run(
+        self, engine: "Engine", out: "Output", crops: bool, seconds: float | None, quiet: bool
+    ) -> "Summary":
         """Analyse and write; return the summary."""
         from mien.media.camera import Camera
         from mien.media.video import Video
@@ -228,13 +254,14 @@ class Job:
 
         if self.camera is not None:
             with Camera(self.camera) as camera:
-                return write_video(camera, _until(_bar(camera, self.name, 0, "frame", quiet), seconds), engine, out)
+                frames = _until(_bar(camera, self.name, 0, "frame", quiet), seconds)
+                return write_video(camera.info, frames, None, engine, out)
         if self.video is not None:
             with Video(self.video) as video:
                 bar = _bar(video, self.name, video.info.frames, "frame", quiet)
-                return write_video(video, bar, engine, out)
-        bar = _bar(self.pictures, self.name, len(self.pictures), "picture", quiet)
-        return write_pictures(self.name, bar, engine, out, crops)
+                return write_video(video.info, bar, self.video if video.info.sound else None, engine, out)
+        pictures = _bar(self.pictures, self.name, len(self.pictures), "picture", quiet)
+        return write_pictures(self.name, pictures, engine, out, crops)
 
 
 def _jobs(inputs: tuple[str, ...]) -> tuple[list[Job], list[str]]:
@@ -306,7 +333,9 @@ def _bar(items: Iterable[T], title: str, total: int, unit: str, quiet: bool) -> 
     from tqdm import tqdm
 
     interval = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(items, title[-40:], total or None, unit=unit, disable=quiet, mininterval=interval, leave=False)
+    return tqdm(
+        items, title[-40:], total or None, unit=unit, disable=quiet, mininterval=interval, leave=False
+    )
 
 
 def _detector(name: str) -> "Detector":
@@ -330,7 +359,9 @@ def _needs_torch() -> None:
 
     missing = [name for name in ("torch", "safetensors", "onnx") if find_spec(name) is None]
     if missing:
-        raise MienError(f"this command needs {', '.join(missing)}; install them with: pip install 'mien[train]'")
+        raise MienError(
+            f"this command needs {', '.join(missing)}; install them with: pip install 'mien[train]'"
+        )
 
 
 def _told(line: str) -> str:

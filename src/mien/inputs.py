@@ -67,9 +67,10 @@ class Preprocessing:
         """
         if self.colour == "grey" and image.ndim == 3:
             part, origin = _around(image, landmarks)
-            image, landmarks = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), landmarks - origin
+            image = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), np.uint8)
+            landmarks = landmarks - origin
         elif self.colour == "rgb" and image.ndim == 2:
-            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
         return align(image, self.matrix(landmarks), self.size)
 
     def arrays(self, crops: Sequence[Image] | Image) -> FloatArray:

@@ -24,7 +24,8 @@ class Score:
     note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name:<48} {self.value:7.4f}  n = {self.count}" + (f"  ({self.note})" if self.note else "")
+        note = f"  ({self.note})" if self.note else ""
+        return f"{self.name:<52} {self.value:7.4f}  n = {self.count}{note}"
 
 
 def accuracy(truth: IntArray, prediction: IntArray) -> float:

@@ -35,7 +35,7 @@ DATABASES = {
         read=fer2013.read,
         pictures=fer2013.pictures,
         scores=fer2013.scores,
-        licence="FERPlus labels: MIT. FER2013 pictures: gathered by web search for a contest, no clear licence.",
+        licence="FERPlus labels: MIT. FER2013 pictures: gathered by web search, no clear licence.",
         citation="Goodfellow et al., ICONIP 2013; Barsoum et al., ICMI 2016 (FERPlus)",
     ),
 }

@@ -139,7 +139,9 @@ def scores(index: Index, predictions: Predictions) -> list[Score]:
     if "ferplus_majority" in index.columns:
         truth8 = index.columns["ferplus_majority"]
         known = fresh & (truth8 >= 0)
-        rows += _scored("FERPlus, 8 classes, majority", EXPRESSION_8_CONTEMPT, truth8, known, predictions, note)
+        rows += _scored(
+            "FERPlus, 8 classes, majority", EXPRESSION_8_CONTEMPT, truth8, known, predictions, note
+        )
     return rows
 
 
@@ -152,7 +154,12 @@ def _scored(
     recall = recalls(truth, guess, len(task))
     return [
         Score(f"{name}: accuracy", accuracy(truth, guess), count, note),
-        Score(f"{name}: mean recall", float(np.nanmean(recall)), count, f"{int(np.isfinite(recall).sum())} classes present"),
+        Score(
+            f"{name}: mean recall",
+            float(np.nanmean(recall)),
+            count,
+            f"{int(np.isfinite(recall).sum())} classes present",
+        ),
         Score(f"{name}: accuracy of the commonest class", accuracy(truth, constant), count),
     ]
 
@@ -160,13 +167,16 @@ def _scored(
 def _choice(task: Task, predictions: Predictions) -> IntArray:
     """Return the most probable class of each row as an index of the task."""
     if task in predictions.values:
-        return predictions.values[task].argmax(axis=1)
+        own: IntArray = predictions.values[task].argmax(axis=1)
+        return own
     first = next((t for t in predictions.values if t.behaviour == "expression"), None)
     if first is None:
         raise DatabaseError("fer2013: the network predicts no expressions")
     shared = [label for label in first.labels if label in task.labels]
     columns = predictions.values[first][:, [first.index(label) for label in shared]]
-    return np.array([task.index(label) for label in shared])[columns.argmax(axis=1)]
+    ours: IntArray = np.array([task.index(label) for label in shared])
+    best: IntArray = columns.argmax(axis=1)
+    return np.take(ours, best)
 
 
 def _rows(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -160,7 +160,7 @@ def _filled(kind: type, values: Any, place: str) -> Any:
     filled = {}
     for name, value in values.items():
         if dataclasses.is_dataclass(types[name]):
-            filled[name] = _filled(types[name], value, f"{place}{name}.")  # type: ignore[arg-type]
+            filled[name] = _filled(types[name], value, f"{place}{name}.")
         else:
             filled[name] = _checked(types[name], value, f"{place}{name}")
     try:

@@ -24,7 +24,6 @@ from mien.learning.network import Network
 from mien.learning.recipe import OptimisationSettings, Recipe
 from mien.metrics import accuracy
 from mien.preparation import Prepared
-from mien.tasks import Task
 
 
 def train(recipe: Recipe, data: Prepared, run: Path, threads: int = 0) -> Path:

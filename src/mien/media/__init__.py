@@ -1,0 +1,1 @@
+"""Pictures, videos and cameras, read and written with true time stamps."""

@@ -1,0 +1,1 @@
+"""Results written: tables, overlays and pages."""

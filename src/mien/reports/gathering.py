@@ -103,7 +103,7 @@ def _thumbnail(title: str, result: FrameResult, image: Image, width: int = 160) 
     """Return a picture scaled to a width, as JPEG, with its place in time."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return Thumbnail(title, result.frame.number, result.frame.seconds, _jpeg(small))
+    return Thumbnail(title, result.frame.number, result.frame.seconds, _jpeg(np.asarray(small, np.uint8)))
 
 
 def _jpeg(image: Image) -> bytes:

@@ -1,10 +1,10 @@
 """A result folder: table, overlay, report and a record of how they were made, whole or not at all.
 
-    predictions.parquet    one row per face and frame (and predictions.csv on request)
-    overlay.mp4            a video with boxes, names and bars and the original sound
-    overlay/               or, for pictures, one annotated picture each
-    report.html            to look at; opens without a network
-    analysis.json          versions, settings, counts, problems
+predictions.parquet    one row per face and frame (and predictions.csv on request)
+overlay.mp4            a video with boxes, names and bars and the original sound
+overlay/               or, for pictures, one annotated picture each
+report.html            to look at; opens without a network
+analysis.json          versions, settings, counts, problems
 """
 
 import json
@@ -24,10 +24,8 @@ from mien.errors import MediaError
 from mien.faces.detection import Detector
 from mien.faces.tracking import Tracker
 from mien.files import whole_folder
-from mien.media.camera import Camera
 from mien.media.frames import Frame, MediaInfo
 from mien.media.pictures import read_picture
-from mien.media.video import Video
 from mien.media.writer import VideoWriter
 from mien.reports.gathering import Gatherer
 from mien.reports.overlay import draw
@@ -66,12 +64,15 @@ class Engine:
     every: int
 
 
-def write_video(video: Video | Camera, frames: Iterable[Frame], engine: Engine, out: Output) -> Summary:
+def write_video(
+    info: MediaInfo, frames: Iterable[Frame], sound: Path | None, engine: Engine, out: Output
+) -> Summary:
     """Analyse a video or camera and write its result folder; return the summary.
 
     Args:
-        video: opened; gives the facts and, for a file, the sound.
+        info: of the video or camera.
         frames: its frames, perhaps through a progress bar.
+        sound: the file whose sound goes into the overlay; None for a camera or a silent file.
         engine: what analyses.
         out: what to write, and where.
 
@@ -79,14 +80,12 @@ def write_video(video: Video | Camera, frames: Iterable[Frame], engine: Engine, 
         MediaError: the video breaks off; nothing is written.
         OutputError: the folder cannot be written; nothing is left behind.
     """
-    info = video.info
     gatherer = Gatherer(info, engine.predictor.card, engine.detector.name)
     with whole_folder(out.folder, RECORD if out.overwrite else "") as place:
         with ExitStack() as stack:
             table = stack.enter_context(_table(place, engine.predictor))
             writer = None
             if out.overlay:
-                sound = video.path if isinstance(video, Video) and info.sound else None
                 writer = stack.enter_context(VideoWriter(place / "overlay.mp4", info, sound))
             for result in frame_results(frames, engine.predictor, Tracker(engine.detector, engine.every)):
                 table.write(info.name, result)

@@ -59,7 +59,8 @@ def draw_face(mouth: int, rng: np.random.Generator, size: int = 48) -> Image:
     else:
         cv2.line(image, (x - 28, y + 46), (x + 28, y + 46), 30, 7)
     noisy = image + rng.normal(0, 6, image.shape)
-    return cv2.resize(np.clip(noisy, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(np.clip(noisy, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
 def _votes(name: str, rng: np.random.Generator) -> list[int]:
