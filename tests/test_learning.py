@@ -71,7 +71,7 @@ def test_every_shipped_recipe_parses_and_builds(path: Path) -> None:
             "preprocessing.size: got 'big'",
         ),
         (
-            "name = 'x'\ntasks = {expression_7 = 1}\npreprocessing = {size = 48}\n[optimisation]\nprecision = 'int4'",
+            "name='x'\ntasks={expression_7=1}\npreprocessing={size=48}\noptimisation={precision='int4'}",
             "int4",
         ),
         ("name = ", "Invalid value"),

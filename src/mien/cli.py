@@ -333,9 +333,10 @@ def _bar(items: Iterable[T], title: str, total: int, unit: str, quiet: bool) -> 
     from tqdm import tqdm
 
     interval = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(
+    bar: Iterable[T] = tqdm(
         items, title[-40:], total or None, unit=unit, disable=quiet, mininterval=interval, leave=False
     )
+    return bar
 
 
 def _detector(name: str) -> "Detector":

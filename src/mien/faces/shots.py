@@ -26,6 +26,10 @@ PATIENCE = 3
 """Pictures that a flash or a black gap may last without ending the shot."""
 
 
+SHORTEST = 4
+"""Pictures a shot lasts at least; in them its own motion is learned, so that motion is no cut."""
+
+
 class ShotDetector:
     """Tells, picture after picture, whether a new shot has started.
 
@@ -40,6 +44,7 @@ class ShotDetector:
         self._recent: deque[FloatArray] = deque(maxlen=4)
         self._moves: deque[float] = deque(maxlen=8)
         self._waited = 0
+        self._age = 1
 
     def update(self, image: Image) -> bool:
         """Return True where this picture starts a new shot; the first one of all does not.
@@ -55,6 +60,11 @@ class ShotDetector:
             self._recent.append(thumbnail)
             return False
         moved = _unlike(self._recent[-1], thumbnail)
+        if self._age < SHORTEST:
+            self._age += 1
+            self._moves.append(moved)
+            self._recent.append(thumbnail)
+            return False
         bar = self._threshold + self._margin * max(self._moves, default=0.0)
         if moved > bar:
             moved = min(_unlike(before, thumbnail) for before in self._recent)
@@ -64,6 +74,7 @@ class ShotDetector:
                 return False
             self._recent.clear()
             self._moves.clear()
+            self._age = 1
         else:
             self._moves.append(moved)
         self._waited = 0
