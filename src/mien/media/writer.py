@@ -15,9 +15,11 @@ all of it is taken, also where it outlasts the frames.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -27,16 +29,15 @@ from typing import Self
 import av
 import cv2
 import numpy as np
-from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
 from mien.errors import MediaError, OutputError
-from mien.files import whole_file
+from mien.files import explained, whole_file
 from mien.media.frames import Frame, MediaInfo
 from mien.media.video import open_container
 
@@ -45,6 +46,12 @@ CLOCK = Fraction(1, 90000)
 
 COPIED = ("aac", "mp3", "opus", "flac")
 """Codings of sound that browsers play inside MP4; any other is encoded as AAC."""
+
+AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+"""Sampling rates that are kept when sound is encoded."""
+
+Timed = tuple[float, "Packet[AudioStream]"]
+"""A packet and the second at which it is heard."""
 
 WAITING = 8
 """Frames that may wait for the encoder."""
@@ -82,7 +89,7 @@ class VideoWriter:
         with ExitStack() as stack:
             part = stack.enter_context(whole_file(self._path))
             stack.enter_context(_explained(self._path))
-            film = _Film(part, self._info, self._sound_from)
+            film = _Film(self._path, part, self._info, self._sound_from)
             self._thread = Thread(target=self._encode, args=(film,), name="mien-encode", daemon=True)
             self._thread.start()
             self._stack = stack.pop_all()
@@ -108,9 +115,177 @@ class VideoWriter:
             MediaError: the sound cannot be read further.
         """
         if frame.image.shape != (self._info.height, self._info.width, 3):
-            raise ValueError(f"frame {frame.image.shape}, expected {(self._info.height, self._info.width, 3)}")
+            raise ValueError(
+                f"frame {frame.image.shape}, expected {(self._info.height, self._info.width, 3)}"
+            )
         if not math.isfinite(frame.seconds):
             raise ValueError(f"frame {frame.number} has no time")
         if self._error is not None:
             raise self._error
         self._queue.put(frame)
+
+    def _encode(self, film: "_Film") -> None:
+        """Encode what arrives until None does; after an error only empty the queue."""
+
+        def attempt(step: Callable[[], None]) -> None:
+            if self._error is None:
+                try:
+                    with _explained(self._path):
+                        step()
+                except BaseException as error:  # whatever it is, it belongs to the thread that writes
+                    self._error = error
+
+        while (frame := self._queue.get()) is not None:
+            attempt(partial(film.add, frame))
+        attempt(film.finish)
+        film.close()
+
+
+class _Film:
+    """An MP4 container being filled: pictures, and the sound that belongs before each of them."""
+
+    def __init__(self, path: Path, part: Path, info: MediaInfo, sound_from: Path | None) -> None:
+        self._path = path
+        self._start: float | None = None
+        self._last = -1
+        with ExitStack() as stack:
+            source = stack.enter_context(open_container(sound_from)) if sound_from is not None else None
+            options = {"movflags": "+faststart"}
+            self._container = av.open(f"file:{part}", "w", format="mp4", options=options)
+            stack.callback(_close_quietly, self._container)
+            self._pictures = _picture_stream(self._container, info)
+            self._sound: Iterator[Timed] = iter(())
+            if sound_from is not None and source is not None and source.streams.audio:
+                self._start = (source.start_time or 0) / av.time_base
+                self._sound = _sound(self._container, source, self._start, sound_from)
+            self._waiting = next(self._sound, None)
+            self._stack = stack.pop_all()
+
+    def add(self, frame: Frame) -> None:
+        """Encode one frame, after the sound up to its time, so that neither waits long for the other."""
+        if self._start is None:
+            self._start = frame.seconds
+        seconds = frame.seconds - self._start
+        height, width = frame.image.shape[:2]
+        image = cv2.copyMakeBorder(frame.image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        picture = av.VideoFrame.from_ndarray(image.astype(np.uint8, copy=False), format="bgr24")
+        picture = picture.reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1
+        )
+        clock = self._pictures.codec_context.time_base or CLOCK
+        self._last = max(round(seconds / clock), self._last + 1)
+        picture.pts, picture.time_base = self._last, clock
+        self._add_sound(seconds)
+        self._container.mux(self._pictures.encode(picture))
+
+    def finish(self) -> None:
+        """Write what is left, and the index."""
+        if self._last < 0:
+            raise OutputError(f"{self._path}: a video needs at least one frame")
+        self._container.mux(self._pictures.encode(None))
+        self._add_sound(math.inf)
+        self._container.close()
+
+    def close(self) -> None:
+        """Let go of every file."""
+        self._stack.close()
+
+    def _add_sound(self, seconds: float) -> None:
+        while self._waiting is not None and self._waiting[0] <= seconds:
+            self._container.mux(self._waiting[1])
+            self._waiting = next(self._sound, None)
+
+
+def _picture_stream(container: OutputContainer, info: MediaInfo) -> VideoStream:
+    """Return a new stream of pictures of the size and rate of `info`."""
+    rate = Fraction(info.rate).limit_denominator(100_000) if info.rate > 0 else Fraction(25)
+    if "libx264" in av.codecs_available:
+        stream = container.add_stream("libx264", rate, {"preset": "superfast", "crf": "23"})
+        clock = CLOCK
+    else:
+        stream = container.add_stream("mpeg4", rate, {"qscale": "4"})
+        clock = Fraction(1, 60_000)  # MPEG-4 counts in 16 bits
+    stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
+    stream.pix_fmt = "yuv420p"
+    coder = stream.codec_context
+    coder.time_base = stream.time_base = clock
+    coder.colorspace = 1  # BT.709 as H.273 numbers it; PyAV's own names are those of swscale
+    coder.color_range = ColorRange.MPEG
+    coder.color_primaries, coder.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+    return stream
+
+
+def _sound(container: OutputContainer, source: InputContainer, start: float, path: Path) -> Iterator[Timed]:
+    """Return the packets of a source's sound and their times, in a new stream of the container."""
+    stream = source.streams.best("audio")
+    if not isinstance(stream, AudioStream) or stream.codec_context is None:
+        raise MediaError(f"{path}: its sound has a coding that FFmpeg does not know")
+    if stream.codec_context.codec.canonical_name in COPIED:
+        packets = _copied(source, stream, container.add_stream_from_template(stream))
+    else:
+        rate = stream.rate if stream.rate in AAC_RATES else 48_000
+        coded = container.add_stream("aac", rate, layout="mono" if stream.channels == 1 else "stereo")
+        packets = _coded(source, stream, coded)
+    return _timed(packets, start, path)
+
+
+def _timed(packets: Iterator["Packet[AudioStream]"], start: float, path: Path) -> Iterator[Timed]:
+    """Yield packets with their times, both moved so that `start` is zero."""
+    try:
+        for packet in packets:
+            shift = round(start / packet.time_base)
+            packet.pts = (packet.pts or 0) - shift
+            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            yield float(packet.pts * packet.time_base), packet
+    except av.FFmpegError as error:
+        raise MediaError(f"{path}: its sound cannot be read ({error.strerror})") from error
+
+
+def _copied(
+    source: InputContainer, stream: AudioStream, copy: AudioStream
+) -> Iterator["Packet[AudioStream]"]:
+    """Yield the packets as they are, now of the stream `copy`."""
+    for packet in source.demux(stream):
+        if packet.size and packet.pts is not None:
+            packet.stream = copy
+            yield packet
+
+
+def _coded(
+    source: InputContainer, stream: AudioStream, coded: AudioStream
+) -> Iterator["Packet[AudioStream]"]:
+    """Yield packets of the sound encoded anew; what cannot be decoded is passed over."""
+    coder = coded.codec_context
+    resampler = AudioResampler("fltp", coder.layout, coder.rate, frame_size=1024)
+    for packet in chain(source.demux(stream), [None]):
+        if packet is not None and not packet.size:
+            continue
+        try:
+            heard = stream.decode(packet)
+        except av.FFmpegError:
+            continue
+        for frame in heard:
+            for part in resampler.resample(frame):
+                yield from coded.encode(part)
+    for part in resampler.resample(None):
+        yield from coded.encode(part)
+    yield from coded.encode(None)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn FFmpeg's and the operating system's refusals to write into one clear line."""
+    try:
+        with explained(path):
+            try:
+                yield
+            except av.FFmpegError as error:
+                raise OSError(error.errno, error.strerror) from error
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _close_quietly(container: OutputContainer) -> None:
+    """Close a container that may be unfinished; its file is thrown away, and so is the complaint."""
+    with suppress(av.FFmpegError, OSError, ValueError):
+        container.close()

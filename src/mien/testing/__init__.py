@@ -1,0 +1,1 @@
+"""Makers of small inputs, shipped for tests and documentation; nothing else imports this."""
