@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from mien.arrays import FloatArray, Image
-from mien.faces.detection import Faces, session
+from mien.faces.detection import Faces
+from mien.inference import session
 
 SIDE = 128
 """Width and height of the network's input."""

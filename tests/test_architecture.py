@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "mien"
 
 ORDER = (
-    ("errors", "arrays", "tasks", "metrics", "files"),
+    ("errors", "arrays", "tasks", "metrics", "files", "inference"),
     ("records",),
     ("media", "faces"),
     ("inputs", "databases"),
@@ -134,6 +134,12 @@ def test_torch_stays_in_its_wing(path: Path) -> None:
     assert not roots & TRAINING
     learning = {name for name in imported(at_start(parsed(path))) if name.startswith("mien.learning")}
     assert not learning, "import learning inside a function, so that the rest works without torch"
+
+
+@each_file
+def test_onnxruntime_is_loaded_in_one_place_with_its_reporting_switched_off(path: Path) -> None:
+    names = {name.split(".")[0] for name in imported(ast.walk(parsed(path)))}
+    assert ("onnxruntime" in names) == (path.name == "inference.py")
 
 
 @each_file

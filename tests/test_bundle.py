@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,14 @@ def test_opset_of_a_file_that_is_no_onnx(tmp_path: Path) -> None:
         (tmp_path / "x.onnx").write_bytes(data)
         with pytest.raises(BundleError, match="not an ONNX model"):
             onnx_opset(tmp_path / "x.onnx")
+
+
+def test_running_a_network_leaves_no_trace_and_gathers_no_usage_data(tmp_path: Path) -> None:
+    """onnxruntime by itself keeps a device number and a queue of events to send in the cache folder."""
+    program = (
+        "import numpy as np; from mien.bundle import Bundle, shipped; b = Bundle.load(shipped())\n"
+        "size = b.preprocessing.size; b.predict(b.preprocessing.arrays(np.zeros((1, size, size), np.uint8)))"
+    )
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=home)
+    assert list(tmp_path.rglob("*")) == []

@@ -188,7 +188,7 @@ def test_a_full_disk_is_named_and_nothing_stays(small_disk: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
 def test_an_interrupted_analysis_leaves_nothing(tmp_path: Path, number: int, code: int) -> None:
-    long = make_video(tmp_path / "long.mp4", frames=2000, width=640, height=360)
+    long = make_video(tmp_path / "long.mp4", frames=2000, size=(640, 360))
     command = [str(MIEN), "analyze", str(long), "-o", str(tmp_path / "out"), "--quiet"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -203,7 +203,7 @@ def test_an_interrupted_analysis_leaves_nothing(tmp_path: Path, number: int, cod
 
 
 def test_a_killed_analysis_leaves_no_result(tmp_path: Path) -> None:
-    long = make_video(tmp_path / "long.mp4", frames=2000, width=640, height=360)
+    long = make_video(tmp_path / "long.mp4", frames=2000, size=(640, 360))
     command = [str(MIEN), "analyze", str(long), "-o", str(tmp_path / "out"), "--quiet"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not list(tmp_path.glob(".out.*.part/*")):

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
-import onnxruntime
 
 from mien.arrays import FloatArray
 from mien.errors import BundleError
-from mien.faces.detection import session
 from mien.files import sha256
+from mien.inference import Session, session
 from mien.inputs import Preprocessing
 from mien.records import Predictions
 from mien.tasks import TASKS, Task
@@ -60,7 +59,7 @@ class Bundle:
         preprocessing: Preprocessing,
         tasks: tuple[Task, ...],
         card: dict[str, Any],
-        network: onnxruntime.InferenceSession,
+        network: Session,
     ) -> None:
         self.preprocessing = preprocessing
         self.tasks = tasks
@@ -243,7 +242,7 @@ def _task(folder: Path, entry: Any) -> Task:
 
 
 def _check_shapes(
-    model: Path, network: onnxruntime.InferenceSession, preprocessing: Preprocessing, tasks: tuple[Task, ...]
+    model: Path, network: Session, preprocessing: Preprocessing, tasks: tuple[Task, ...]
 ) -> None:
     """Refuse a network whose input or outputs are not what the record says."""
     size, channels = preprocessing.size, preprocessing.channels

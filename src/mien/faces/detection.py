@@ -13,9 +13,9 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from mien.arrays import FloatArray, Image, Rows
+from mien.inference import session
 
 
 @dataclass(frozen=True)
@@ -102,16 +102,6 @@ def in_still(detector: Detector, image: Image) -> Faces:
         return faces
     faces = detector.follow(image, np.array([[0, 0, width, height]], np.float32))
     return faces[np.flatnonzero(faces.scores > 0)]
-
-
-def session(path: str, threads: int = 1) -> onnxruntime.InferenceSession:
-    """Return a quiet onnxruntime session on the CPU with a fixed number of threads."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 class Mtcnn:

@@ -11,7 +11,8 @@ import numpy as np
 
 from mien.arrays import FloatArray, Image
 from mien.errors import InputError
-from mien.faces.detection import Faces, session
+from mien.faces.detection import Faces
+from mien.inference import session
 
 STRIDES = (8, 16, 32)
 OUTPUTS = tuple(f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps"))

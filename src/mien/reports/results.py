@@ -29,7 +29,6 @@ from mien.media.pictures import read_picture
 from mien.media.writer import VideoWriter
 from mien.reports.gathering import Gatherer
 from mien.reports.overlay import draw
-from mien.reports.page import write_page
 from mien.reports.tables import TableWriter, write_csv
 
 RECORD = "analysis.json"
@@ -147,6 +146,8 @@ def _finish(place: Path, out: Output, engine: Engine, summary: Summary, media: s
     if out.csv:
         write_csv(table, place / "predictions.csv")
     if out.report:
+        from mien.reports.page import write_page  # with the template engine, which only a report needs
+
         write_page(place / "report.html", table, summary, media)
     info = summary.info
     record = {
