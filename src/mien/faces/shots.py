@@ -1,9 +1,10 @@
 """Where a new shot starts: hard cuts, one picture at a time.
 
-Every picture is shrunk to a thumbnail and correlated with the last few thumbnails of the shot,
-over small shifts (Lewis 1995, "Fast Normalized Cross-Correlation"). Correlation does not see a
-change of overall brightness or contrast; shifts take away most of what a moving camera does; and
-what still moves raises the bar for the pictures after it. Dissolves and wipes are not found.
+Every picture is shrunk to a thumbnail and compared with the last few thumbnails of the shot at the
+small shift that correlates best (Lewis 1995, "Fast Normalized Cross-Correlation"). Correlation does
+not see a change of overall brightness or contrast; the shift takes away most of what a moving camera
+does; what still moves raises the bar for the pictures after it; and a thing that appears or moves
+changes too little of the picture. Dissolves and wipes are not found.
 """
 
 from collections import deque
@@ -21,6 +22,15 @@ REACH = 3
 
 NOISE = 9.0
 """Variance of grey levels that counts as nothing, so that two empty pictures are alike."""
+
+SHARE = 0.2
+"""Least share of a thumbnail that a cut changes."""
+
+LEVELS = 16.0
+"""Difference that counts as a change, in grey levels; half of the contrast where that is less."""
+
+UNKNOWN = 0.1
+"""What is assumed of a shot's movement before its second picture."""
 
 PATIENCE = 3
 """Pictures that a flash or a black gap may last without ending the shot."""
@@ -59,27 +69,23 @@ class ShotDetector:
         if not self._recent:
             self._recent.append(thumbnail)
             return False
-        moved = _unlike(self._recent[-1], thumbnail)
-        if self._age < SHORTEST:
-            self._age += 1
-            self._moves.append(moved)
-            self._recent.append(thumbnail)
-            return False
-        bar = self._threshold + self._margin * max(self._moves, default=0.0)
-        if moved > bar:
-            moved = min(_unlike(before, thumbnail) for before in self._recent)
-        if moved > bar:
+        bar = self._threshold + self._margin * max(self._moves, default=UNKNOWN)
+        moved, share = _change(self._recent[-1], thumbnail)
+        cut = moved > bar and share > SHARE
+        if cut:
+            changes = [_change(before, thumbnail) for before in self._recent]
+            cut = all(moved > bar and share > SHARE for moved, share in changes)
+        if cut:
             if self._waited < PATIENCE and _passing(self._recent[-1], thumbnail):
                 self._waited += 1
                 return False
             self._recent.clear()
             self._moves.clear()
-            self._age = 1
         else:
             self._moves.append(moved)
         self._waited = 0
         self._recent.append(thumbnail)
-        return moved > bar
+        return cut
 
 
 def _thumbnail(image: Image) -> FloatArray:
@@ -91,18 +97,25 @@ def _thumbnail(image: Image) -> FloatArray:
     return small.astype(np.float32)
 
 
-def _unlike(before: FloatArray, after: FloatArray) -> float:
-    """Return 1 - the best correlation over small shifts, in [0, 2]."""
+def _change(before: FloatArray, after: FloatArray) -> tuple[float, float]:
+    """Return 1 - the best correlation over small shifts, in [0, 2], and the share that differs there."""
     inner = after[REACH:-REACH, REACH:-REACH]
     inner = inner - inner.mean(axis=(0, 1))
     before = before - before.mean(axis=(0, 1))
+    height, width = inner.shape[:2]
+    noise = NOISE * height * width
     products = cv2.matchTemplate(before, inner, cv2.TM_CCORR)
-    count = inner.shape[0] * inner.shape[1]
-    ones = np.ones(inner.shape[:2], np.float32)
-    energy = cv2.matchTemplate(np.square(before).sum(axis=2), ones, cv2.TM_CCORR)
-    noise = NOISE * count
-    likeness = (products + noise) / np.sqrt((energy + noise) * (np.square(inner).sum() + noise))
-    return float(1 - likeness.max())
+    energy = cv2.matchTemplate(
+        np.square(before).sum(axis=2), np.ones((height, width), np.float32), cv2.TM_CCORR
+    )
+    own = float(np.square(inner).sum()) + noise
+    likeness = (products + noise) / np.sqrt((energy + noise) * own)
+    row, column = np.unravel_index(int(np.argmax(likeness)), likeness.shape)
+    gain = float(np.sqrt((energy[row, column] + noise) / own))
+    there = before[row : row + height, column : column + width]
+    contrast = float(np.sqrt(np.square(there).mean()))
+    differs = np.abs(there - gain * inner).max(axis=2) > min(LEVELS, max(contrast / 2, NOISE**0.5))
+    return 1 - float(likeness[row, column]), float(differs.mean())
 
 
 def _passing(before: FloatArray, after: FloatArray) -> bool:

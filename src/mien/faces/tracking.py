@@ -30,6 +30,9 @@ COAST = 0.3
 PROOF = 3
 """Pictures in a row in which a face must be found before it counts, unless it opens a shot."""
 
+DOUBT = 9
+"""The same where somebody is missing who may be that face, still half hidden."""
+
 SAME = 0.4
 """Overlap (intersection over union) from which two boxes are one face."""
 
@@ -86,7 +89,8 @@ class Tracker:
         """Return the faces of the next picture.
 
         The first picture of a shot shows all its faces at once; a face that comes later is shown
-        when it was found in PROOF pictures in a row, so that a single mistake takes no number.
+        when it was found in PROOF pictures in a row, so that a single mistake takes no number, or in
+        DOUBT pictures where it may be a missing face that looks unlike itself, being half hidden.
 
         Args:
             image: (height, width, 3) BGR. A change of size starts a new shot.
@@ -102,13 +106,14 @@ class Tracker:
         followed = self._followed(image)
         if opening or step > SPARSE or self._due() or not _sound(followed):
             self._waited = 0
-            self._search(image, followed, PROOF if opening or step > SPARSE else 1)
+            self._search(image, followed, DOUBT if opening or step > SPARSE else 1)
         else:
             self._waited += 1
             for track, sight in followed:
                 if sight is not None:
                     track.see(sight, self._now)
         self._tracks = [track for track in self._tracks if track.remembered(self._now)]
+        self._recall()
         return self._shown(cut)
 
     def _advance(self, seconds: float) -> float:
@@ -165,9 +170,23 @@ class Tracker:
         for sight in [found[column] for column in sorted(fresh)]:
             self._tracks.append(_Track(sight, self._now, sight.look, proof))
 
+    def _recall(self) -> None:
+        """Take faces without a number for missing ones where they have come to look like them."""
+        missing = [track for track in self._tracks if not track.here]
+        fresh = [track for track in self._tracks if track.id < 0]
+        costs = [[track.cost(other.sight, self._now) for other in fresh] for track in missing]
+        for row, column in assignment(np.array(costs).reshape(len(missing), len(fresh)), UNMATCHED):
+            missing[row].see(fresh[column].sight, self._now)
+            self._tracks.remove(fresh[column])
+
     def _shown(self, cut: bool) -> Tracked:
         """Return the present faces that count, after numbering the new ones from left to right."""
-        shown = [track for track in self._tracks if track.here and track.found >= PROOF]
+        missing = [track for track in self._tracks if not track.here]
+        shown = []
+        for track in self._tracks:
+            doubt = track.id < 0 and any(other.near(track.sight, self._now) for other in missing)
+            if track.here and track.found >= (DOUBT if doubt else PROOF):
+                shown.append(track)
         for track in sorted((t for t in shown if t.id < 0), key=lambda t: float(t.sight.box[0])):
             track.id = self._next_id
             self._next_id += 1
@@ -207,22 +226,31 @@ class _Track:
         shift = self.velocity * COAST * (1 - exp((self.time - now) / COAST))
         return np.concatenate([self.sight.box[:2] + shift, self.sight.box[2:]])
 
-    def cost(self, sight: _Sight, now: float) -> float:
-        """Return how unlikely it is that this face looks and stands like that; inf if it cannot.
+    def near(self, sight: _Sight, now: float) -> bool:
+        """Return whether this face may stand there by now, whatever it looks like."""
+        return self._place(sight, now) < inf
 
-        The sum of distance as a share of what is within reach, the logarithm of the growth in
-        size, and three times the unlikeness of the looks. The reach is 0.6 face sizes, and two
-        more for every second unseen.
+    def cost(self, sight: _Sight, now: float) -> float:
+        """Return how unlikely it is that this face stands and looks like that; inf if it cannot.
+
+        To the cost of the place is added three times the unlikeness (1 - correlation) of the looks.
+        """
+        alike = float(self.look @ sight.look)
+        if alike < (0.4 if self.here else 0.6):
+            return inf
+        return self._place(sight, now) + 3 * (1 - alike)
+
+    def _place(self, sight: _Sight, now: float) -> float:
+        """Return the distance as a share of what is within reach, plus the logarithm of the growth.
+
+        The reach is 0.6 face sizes, and two more for every second unseen.
         """
         box = self.expected(now)
         size = sqrt(_area(box))
         apart = float(np.hypot(*(_centre(box) - _centre(sight.box)))) / size
         distance = apart / (0.6 + 2 * (now - self.time))
         growth = abs(log(sqrt(_area(sight.box)) / size))
-        alike = float(self.look @ sight.look)
-        if distance > 1 or growth > log(2) or alike < (0.4 if self.here else 0.6):
-            return inf
-        return distance + growth + 3 * (1 - alike)
+        return distance + growth if distance <= 1 and growth <= log(2) else inf
 
     def see(self, sight: _Sight, now: float) -> None:
         """Take this as the face's present state; the look follows slowly, for what may hide it."""
@@ -239,9 +267,9 @@ class _Track:
 
 
 def _sight(image: Image, faces: Faces, row: int) -> _Sight:
-    """Return one of the faces with its look: 16 x 16 pixels of colour, hair included."""
+    """Return one of the faces with its look: 16 x 16 pixels of colour."""
     landmarks = faces.landmarks[row]
-    patch = align(image, similarity(landmarks, template(16, 0.7)), 16).astype(np.float32).ravel()
+    patch = align(image, similarity(landmarks, template(16, 1.0)), 16).astype(np.float32).ravel()
     patch -= patch.mean()
     look = patch / max(float(np.linalg.norm(patch)), 1e-6)
     return _Sight(faces.boxes[row], landmarks, float(faces.scores[row]), look)
