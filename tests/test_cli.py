@@ -86,8 +86,8 @@ def test_a_folder_with_bad_files_still_gives_the_rest(tmp_path: Path, face: Path
     done = mien("analyze", folder, "-o", tmp_path / "out")
     assert done.returncode == 1
     for name in ("notes.txt", "empty.jpg", "cut.png"):
-        assert len([line for line in done.stderr.splitlines() if name in line and line.startswith("mien: ")]) == 1
-    assert "3 of 5 inputs could not be analysed" in done.stderr
+        assert len(re.findall(rf"^mien: .*{name}", done.stderr, re.MULTILINE)) == 1
+    assert "3 of 5 files could not be analysed" in done.stderr
     table = pq.read_table(tmp_path / "out" / "predictions.parquet")
     assert set(table["video"].to_pylist()) == {"good.PNG", "große Ärgernis.png"}
 
@@ -102,11 +102,11 @@ def bad_inputs(folder: Path, face: Path, clip: Path) -> Iterator[tuple[str, Path
     (folder / "nothing").mkdir()
     yield "missing", folder / "missing.mp4", "no such file"
     yield "empty", folder / "empty.mp4", "empty"
-    yield "text", folder / "text.mp4", "no picture or video|no video|not"
+    yield "text", folder / "text.mp4", "no format that can be read"
     yield "cut video", folder / "cut.mp4", "cut short|damaged|index"
-    yield "cut picture", folder / "cut.png", "cut short|truncated|damaged"
+    yield "cut picture", folder / "cut.png", "truncated"
     yield "no frames", folder / "sound.m4a", "no video|only sound|no moving"
-    yield "empty folder", folder / "nothing", "nothing|no files|empty"
+    yield "empty folder", folder / "nothing", "the folder is empty"
     yield "camera", Path("97"), "camera 97"
 
 
@@ -115,7 +115,7 @@ def test_each_bad_input_gives_one_clear_line_and_no_result(tmp_path: Path, face:
     place.mkdir()
     for case, path, said in bad_inputs(place, face, clip):
         done = mien("analyze", path, "-o", tmp_path / "out", "--quiet")
-        lines = [line for line in done.stderr.splitlines() if "could not be analysed" not in line]
+        lines = done.stderr.splitlines()
         assert done.returncode == 1, (case, done.stderr)
         assert len(lines) == 1, (case, done.stderr)
         assert path.name in lines[0], (case, lines)
@@ -270,8 +270,8 @@ def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; from mien.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'onnxruntime', 'cv2', 'av', 'numpy', 'pyarrow', 'PIL', 'jinja2'} & sys.modules.keys()\n"
-        "sys.exit(str(heavy) if heavy else 0)"
+        "heavy = {'torch', 'onnxruntime', 'cv2', 'av', 'numpy', 'pyarrow', 'PIL', 'jinja2'}\n"
+        "sys.exit(str(heavy & sys.modules.keys()) if heavy & sys.modules.keys() else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from mien.errors import MienError, OutputError
+from mien.errors import InputError, MienError, OutputError
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from mien.analysis import Summary
     from mien.faces.detection import Detector
     from mien.learning.recipe import Recipe
@@ -139,7 +141,11 @@ def analyze(
             problems.append(_told(line))
         click.echo(_sentence(job.name, summary, place / ("report.html" if report else "predictions.parquet")))
     if problems:
-        click.echo(f"mien: {len(problems)} of {_count(inputs)} could not be analysed (named above)", err=True)
+        total = _count(inputs)
+        if total > 1:
+            click.echo(
+                f"mien: {len(problems)} of {total} files could not be analysed (named above)", err=True
+            )
         sys.exit(1)
 
 
@@ -253,20 +259,18 @@ class Job:
         from mien.reports.results import write_pictures, write_video
 
         if self.camera is not None:
-            with Camera(self.camera) as camera:
-                frames = _until(_bar(camera, self.name, 0, "frame", quiet), seconds)
-                return write_video(camera.info, frames, None, engine, out)
+            with Camera(self.camera) as camera, _bar(camera, self.name, 0, "frame", quiet) as bar:
+                return write_video(camera.info, _until(bar, seconds), None, engine, out)
         if self.video is not None:
-            with Video(self.video) as video:
-                bar = _bar(video, self.name, video.info.frames, "frame", quiet)
+            with Video(self.video) as video, _bar(video, self.name, video.info.frames, "frame", quiet) as bar:
                 return write_video(video.info, bar, self.video if video.info.sound else None, engine, out)
-        pictures = _bar(self.pictures, self.name, len(self.pictures), "picture", quiet)
-        return write_pictures(self.name, pictures, engine, out, crops)
+        with _bar(self.pictures, self.name, len(self.pictures), "picture", quiet) as pictures:
+            return write_pictures(self.name, pictures, engine, out, crops)
 
 
 def _jobs(inputs: tuple[str, ...]) -> tuple[list[Job], list[str]]:
     """Return what to do, and the problems of inputs that are none of picture, video, camera, folder."""
-    from mien.media.pictures import kind_of, list_media
+    from mien.media.pictures import kind_of
 
     jobs: list[Job] = []
     problems: list[str] = []
@@ -276,9 +280,9 @@ def _jobs(inputs: tuple[str, ...]) -> tuple[list[Job], list[str]]:
         if text.isdigit() and not path.exists():
             jobs.append(Job(f"camera {text}", camera=int(text)))
             continue
-        folder = Job(path.name or "pictures") if path.is_dir() else None
+        folder = Job(path.resolve().name) if path.is_dir() else None
         try:
-            members = list_media(path) if path.is_dir() else [path]
+            members = _members(path)
         except MienError as error:
             problems.append(_told(str(error)))
             continue
@@ -293,6 +297,20 @@ def _jobs(inputs: tuple[str, ...]) -> tuple[list[Job], list[str]]:
         if folder and folder.pictures:
             jobs.append(folder)
     return [*jobs, *([loose] if loose.pictures else [])], problems
+
+
+def _members(path: Path) -> list[Path]:
+    """Return the files a path stands for.
+
+    Raises:
+        InputError: a folder that holds none.
+    """
+    from mien.media.pictures import list_media
+
+    members = list_media(path) if path.is_dir() else [path]
+    if not members:
+        raise InputError(f"{path}: the folder is empty, nothing to analyse")
+    return members
 
 
 def _places(base: Path, names: list[str]) -> list[Path]:
@@ -328,15 +346,13 @@ def _until(frames: "Iterable[Frame]", seconds: float | None) -> "Iterable[Frame]
         return
 
 
-def _bar(items: Iterable[T], title: str, total: int, unit: str, quiet: bool) -> Iterable[T]:
-    """Return the items under a progress bar with rate and time left."""
+def _bar(items: Iterable[T], title: str, total: int, unit: str, quiet: bool) -> "tqdm[T]":
+    """Return the items under a progress bar with rate and time left, shown where it takes over a second."""
     from tqdm import tqdm
 
     interval = 0.1 if sys.stderr.isatty() else 10.0
-    bar: Iterable[T] = tqdm(
-        items, title[-40:], total or None, unit=unit, disable=quiet, mininterval=interval, leave=False
-    )
-    return bar
+    options = {"unit": unit, "disable": quiet, "mininterval": interval, "leave": False, "delay": 1}
+    return tqdm(items, title[-40:], total or None, **options)
 
 
 def _detector(name: str) -> "Detector":
@@ -377,18 +393,15 @@ def _stem(text: str) -> str:
     return f"camera-{text}" if text.isdigit() and not path.exists() else path.stem or path.resolve().name
 
 
-def _count(inputs: tuple[str, ...]) -> str:
-    """Return the number of files the inputs name, in words."""
-    from mien.media.pictures import list_media
-
+def _count(inputs: tuple[str, ...]) -> int:
+    """Return the number of files the inputs name."""
     total = 0
     for text in inputs:
-        path = Path(text)
         try:
-            total += len(list_media(path)) if path.is_dir() else 1
+            total += len(_members(Path(text)))
         except MienError:
             total += 1
-    return f"{total} inputs" if total != 1 else "1 input"
+    return total
 
 
 def _sentence(name: str, summary: "Summary", path: Path) -> str:

@@ -6,13 +6,35 @@ off before the library is loaded; its own switch, called afterwards, comes too l
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
+
+from mien.arrays import FloatArray
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime  # noqa: E402 - the line above must come first
+import onnxruntime
 
-Session = onnxruntime.InferenceSession
+
+class Port(Protocol):
+    """One input or output of a network: its name and shape, free axes as text."""
+
+    name: str
+    shape: list[int | str]
+
+
+class Session(Protocol):
+    """A loaded network, as onnxruntime gives it."""
+
+    def run(self, names: Sequence[str] | None, inputs: dict[str, FloatArray]) -> list[FloatArray]:
+        """Return the outputs of these names, or all of them."""
+
+    def get_inputs(self) -> list[Port]:
+        """Return what goes in."""
+
+    def get_outputs(self) -> list[Port]:
+        """Return what comes out."""
 
 
 def session(path: str | Path, threads: int = 1) -> Session:
@@ -27,4 +49,5 @@ def session(path: str | Path, threads: int = 1) -> Session:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return Session(str(path), options, providers=["CPUExecutionProvider"])
+    loaded: Session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return loaded
