@@ -112,11 +112,11 @@ def refuse_unreadable(path: Path) -> bytes:
     Raises:
         MediaError: it is missing, no regular file, empty, or may not be read.
     """
-    if path.is_dir():
-        raise MediaError(f"{path}: is a folder, not a file")
-    if path.exists() and not path.is_file():
-        raise MediaError(f"{path}: is not a regular file")
     try:
+        if path.is_dir():
+            raise MediaError(f"{path}: is a folder, not a file")
+        if path.exists() and not path.is_file():
+            raise MediaError(f"{path}: is not a regular file")
         with open(path, "rb") as file:
             head = file.read(32)
     except FileNotFoundError as error:
@@ -143,6 +143,8 @@ def open_container(path: Path) -> InputContainer:
     except av.FFmpegError as error:
         if head[4:8] == b"ftyp":
             reason = "its index is missing or damaged: cut short, or still being written"
+        elif isinstance(error, av.EOFError):
+            reason = "ends before its first frame"
         else:
             reason = f"is in no format that can be read ({error.strerror})"
         raise MediaError(f"{path}: {reason}") from error

@@ -77,8 +77,9 @@ class VideoWriter:
         self._path = Path(path)
         if self._path.suffix.lower() != ".mp4":
             raise OutputError(f"{path}: a video is written as MP4; choose a name that ends in .mp4")
-        if not self._path.parent.is_dir():
-            raise OutputError(f"{path}: there is no folder {self._path.parent}")
+        with explained(self._path):
+            if not self._path.parent.is_dir():
+                raise OutputError(f"{path}: there is no folder {self._path.parent}")
         self._info = info
         self._sound_from = sound_from
         self._queue: Queue[Frame | None] = Queue(WAITING)
