@@ -48,6 +48,17 @@ def test_one_face_alone_and_among_others_gets_the_same_numbers() -> None:
         np.testing.assert_allclose(together.values[task][3:4], alone.values[task], atol=1e-5)
 
 
+def test_another_label_set_can_be_shown() -> None:
+    bundle = Bundle.load(shipped())
+    other = bundle.tasks[-1]
+    faces = bundle.preprocessing.arrays(np.zeros((1, *[bundle.preprocessing.size] * 2), np.uint8))
+    turned = bundle.showing(other.name).predict(faces)
+    assert next(iter(turned.values)) == other
+    np.testing.assert_array_equal(turned.values[other], bundle.predict(faces).values[other])
+    with pytest.raises(BundleError, match="no task 'mood'; it has expression_8_contempt"):
+        bundle.showing("mood")
+
+
 def test_shipped_bundle_is_small_and_has_a_card() -> None:
     assert sum(path.stat().st_size for path in shipped().iterdir()) <= 8_000_000
     card = Bundle.load(shipped()).card

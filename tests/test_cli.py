@@ -69,6 +69,14 @@ def test_what_the_bundle_has_not_learned_is_absent(tmp_path: Path, face: Path) -
     assert not [name for name in names if name in ("valence", "arousal") or name.startswith("AU")]
 
 
+def test_the_labels_shown_can_be_chosen(tmp_path: Path, face: Path) -> None:
+    done = mien("analyze", face, "-o", tmp_path / "out", "--labels", "expression_7", "--no-report")
+    assert done.returncode == 0, done.stderr
+    names = pq.read_schema(tmp_path / "out" / "predictions.parquet").names
+    assert "expression_neutral" in names
+    assert "expression_contempt" not in names
+
+
 def test_several_inputs_get_folders_of_their_own(tmp_path: Path, face: Path, clip: Path) -> None:
     done = mien("analyze", clip, clip, face, "-o", tmp_path / "out", "--no-report")
     assert done.returncode == 0, done.stderr

@@ -106,6 +106,19 @@ class Bundle:
         }
         return cls(preprocessing, tasks, card, network)
 
+    def showing(self, name: str) -> Self:
+        """Return the same bundle with another task first; of several label sets the first is shown.
+
+        Raises:
+            BundleError: the bundle has no such task.
+        """
+        chosen = [task for task in self.tasks if task.name == name]
+        if not chosen:
+            known = ", ".join(task.name for task in self.tasks)
+            raise BundleError(f"{self.card['name']}: has no task {name!r}; it has {known}")
+        others = [task for task in self.tasks if task.name != name]
+        return type(self)(self.preprocessing, (*chosen, *others), self.card, self._network)
+
     def predict(self, faces: FloatArray) -> Predictions:
         """Return predictions for faces (n, 1, channels, size, size), as `Preprocessing.arrays` makes them.
 

@@ -66,6 +66,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", type=FOLDER, help="Folder to make. Default: NAME.mien beside where you are.")
 @click.option("--bundle", type=FOLDER, help="Network to use. Default: the one that ships with mien.")
+@click.option("--labels", help="Label set to show, of those the network has, such as expression_7.")
 @click.option(
     "--detector", default="mtcnn", show_default=True, help="'mtcnn', or the path of a YuNet .onnx file."
 )
@@ -98,6 +99,7 @@ def analyze(
     inputs: tuple[str, ...],
     output: Path | None,
     bundle: Path | None,
+    labels: str | None,
     detector: str,
     every: int,
     crops: bool,
@@ -127,7 +129,8 @@ def analyze(
     places = _places(base, [job.name for job in jobs])
     _check_free(places, overwrite)
     if jobs:
-        engine = Engine(Bundle.load(bundle or shipped(), threads=1), _detector(detector), every)
+        predictor = Bundle.load(bundle or shipped(), threads=1)
+        engine = Engine(predictor.showing(labels) if labels else predictor, _detector(detector), every)
     for job, place in zip(jobs, places, strict=True):
         out = Output(place, overlay=overlay, report=report, csv=csv, overwrite=overwrite)
         try:
