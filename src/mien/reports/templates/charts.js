@@ -1,0 +1,377 @@
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const TIME_AXIS = 18;
+const LEFT = 58;
+const RIGHT = 46;
+const TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
+
+const view = { from: data.start, to: data.end };
+const shortest = Math.min(data.end - data.start, Math.max(8 * data.interval, 1e-3));
+const hidden = new Set();
+let stacked = true;
+
+// ---- values -------------------------------------------------------------------------------
+
+function numbers(text, Kind) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Kind(bytes.buffer);
+}
+
+function columnsOf(all, points) {
+  return data.columns.map((_, index) => all.subarray(index * points, (index + 1) * points));
+}
+
+/** Returns a face's series with its arrays unpacked, which is done when it is first drawn. */
+function series(number) {
+  const face = data.faces[number];
+  if (!face.unpacked) {
+    face.time = numbers(face.time, Float64Array);
+    face.frame = numbers(face.frame, Int32Array);
+    const points = face.time.length;
+    face.mean = columnsOf(numbers(face.mean, Float32Array), points);
+    if (!face.exact) {
+      face.low = columnsOf(numbers(face.low, Uint16Array), points);
+      face.high = columnsOf(numbers(face.high, Uint16Array), points);
+    }
+    face.unpacked = true;
+  }
+  return face;
+}
+
+/** Returns the places of a behaviour's columns, without those that are switched off. */
+function placesOf(behaviour, all = false) {
+  return [...data.columns.keys()].filter((place) => {
+    const column = data.columns[place];
+    return column.behaviour === behaviour && (all || !hidden.has(column.label));
+  });
+}
+
+/** Returns the last index with a time of at most `time`, or -1. */
+function before(times, time) {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] <= time + 1e-6) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Returns the point of a face that is shown at a time, or -1 where the face was not seen. */
+function pointAt(face, time) {
+  let index = before(face.time, time);
+  const next = index + 1;
+  if (!face.exact && next < face.time.length && face.frame[next] >= 0) {
+    if (index < 0 || face.time[next] - time < time - face.time[index]) index = next;
+  }
+  if (index < 0 || face.frame[index] < 0) return -1;
+  const followed = index + 1 < face.time.length && face.frame[index + 1] >= 0;
+  const reach = face.exact ? 1.01 * data.interval : face.step;
+  return followed || Math.abs(time - face.time[index]) <= reach ? index : -1;
+}
+
+/** Yields [first, last] of each stretch without a gap that reaches into the view. */
+function* stretches(face) {
+  const { time, frame, step } = face;
+  for (let first = 0; first < time.length; first += 1) {
+    if (frame[first] < 0) continue;
+    let last = first;
+    while (last + 1 < time.length && frame[last + 1] >= 0) last += 1;
+    if (time[last] + step >= view.from && time[first] - step <= view.to) {
+      let [start, end] = [first, last];
+      while (start < last && time[start + 1] < view.from) start += 1;
+      while (end > start && time[end - 1] > view.to) end -= 1;
+      yield [start, end];
+    }
+    first = last;
+  }
+}
+
+function clock(seconds, digits = 0) {
+  const unit = 10 ** digits;
+  const total = Math.round(Math.max(seconds, 0) * unit);
+  const minutes = Math.floor(total / (60 * unit));
+  const rest = ((total % (60 * unit)) / unit).toFixed(digits).padStart(digits ? digits + 3 : 2, "0");
+  if (minutes < 60) return `${minutes}:${rest}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
+}
+
+function percent(share) {
+  if (share > 0 && share < 0.005) return "<1 %";
+  if (share >= 0.995 && share < 1) return ">99 %";
+  return `${Math.round(100 * share)} %`;
+}
+
+// ---- drawing ------------------------------------------------------------------------------
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+/** Returns a canvas's context in CSS pixels, emptied, with its size. */
+function fresh(canvas) {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const scale = Math.min(window.devicePixelRatio || 1, 2);
+  canvas.width = Math.round(width * scale);
+  canvas.height = Math.round(height * scale);
+  const pen = canvas.getContext("2d");
+  pen.scale(scale, scale);
+  pen.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+  return { pen, width, height };
+}
+
+function across(time, width, left = LEFT, right = RIGHT) {
+  return left + ((time - view.from) / (view.to - view.from)) * (width - left - right);
+}
+
+function timeAt(x, width, left = LEFT, right = RIGHT) {
+  const share = (x - left) / (width - left - right);
+  return view.from + Math.min(Math.max(share, 0), 1) * (view.to - view.from);
+}
+
+function drawTimeAxis(pen, width, height) {
+  const room = ((view.to - view.from) / (width - LEFT - RIGHT)) * 76;
+  const step = TICKS.find((tick) => tick >= room) ?? TICKS.at(-1);
+  const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
+  pen.fillStyle = colour("soft");
+  pen.strokeStyle = colour("line");
+  pen.textAlign = "center";
+  pen.textBaseline = "bottom";
+  pen.lineWidth = 1;
+  pen.beginPath();
+  for (let count = Math.ceil(view.from / step - 1e-9); count * step <= view.to + 1e-9; count += 1) {
+    const x = Math.round(across(count * step, width)) + 0.5;
+    pen.moveTo(x, 0);
+    pen.lineTo(x, height - TIME_AXIS + 4);
+    pen.fillText(clock(count * step, digits), x, height);
+  }
+  pen.stroke();
+}
+
+function drawCuts(pen, width, height) {
+  pen.strokeStyle = colour("cut");
+  pen.globalAlpha = 0.65;
+  pen.setLineDash([2, 3]);
+  pen.beginPath();
+  for (const cut of data.cuts) {
+    if (cut < view.from || cut > view.to) continue;
+    pen.moveTo(across(cut, width), 0);
+    pen.lineTo(across(cut, width), height - TIME_AXIS);
+  }
+  pen.stroke();
+  pen.setLineDash([]);
+  pen.globalAlpha = 1;
+}
+
+/** Draws both axes, and what `inside` draws between them, cut off at the edges. */
+function framed({ pen, width, height }, marks, inside) {
+  drawTimeAxis(pen, width, height);
+  const bottom = height - TIME_AXIS;
+  pen.textAlign = "right";
+  pen.textBaseline = "middle";
+  for (const [text, share] of marks) {
+    const y = 5 + (1 - share) * (bottom - 10);
+    pen.fillStyle = colour("soft");
+    pen.fillText(text, LEFT - 7, y);
+    pen.fillStyle = colour("line");
+    pen.fillRect(LEFT, Math.round(y), width - LEFT - RIGHT, 1);
+  }
+  pen.save();
+  pen.beginPath();
+  pen.rect(LEFT, 0, width - LEFT - RIGHT, bottom);
+  pen.clip();
+  inside((share) => 5 + (1 - share) * (bottom - 10));
+  drawCuts(pen, width, height);
+  pen.restore();
+}
+
+/** Returns the x of each point of a stretch; the ends reach as far as their points stand for. */
+function steps(face, first, last, width) {
+  const back = face.exact ? 0 : face.step / 2;
+  const on = face.exact ? data.interval : face.step / 2;
+  const places = [[across(face.time[first] - back, width), first]];
+  for (let index = first; index <= last; index += 1) places.push([across(face.time[index], width), index]);
+  places.push([across(face.time[last] + on, width), last]);
+  return places;
+}
+
+function drawStack(pen, face, places, width, y) {
+  for (const [first, last] of stretches(face)) {
+    const points = steps(face, first, last, width);
+    const base = new Float64Array(last - first + 1);
+    for (const place of places) {
+      const values = face.mean[place];
+      pen.beginPath();
+      for (const [x, index] of points) pen.lineTo(x, y(base[index - first]));
+      for (let index = first; index <= last; index += 1) base[index - first] += values[index];
+      for (const [x, index] of points.reverse()) pen.lineTo(x, y(base[index - first]));
+      points.reverse();
+      pen.fillStyle = data.columns[place].colour;
+      pen.fill();
+    }
+  }
+}
+
+function drawLine(pen, face, place, stroke, width, y, dash = []) {
+  const quantum = (value) => (value / 65535) * 2 - 1;
+  for (const [first, last] of stretches(face)) {
+    const points = steps(face, first, last, width);
+    if (!face.exact) {
+      pen.beginPath();
+      for (const [x, index] of points) pen.lineTo(x, y(quantum(face.low[place][index])));
+      for (const [x, index] of points.reverse()) pen.lineTo(x, y(quantum(face.high[place][index])));
+      points.reverse();
+      pen.globalAlpha = 0.16;
+      pen.fillStyle = stroke;
+      pen.fill();
+      pen.globalAlpha = 1;
+    }
+    pen.beginPath();
+    for (const [x, index] of points) pen.lineTo(x, y(face.mean[place][index]));
+    pen.strokeStyle = stroke;
+    pen.lineWidth = 1.75;
+    pen.lineJoin = "round";
+    pen.setLineDash(dash);
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+}
+
+function drawExpressions(surface, chart) {
+  const face = series(chart.face);
+  const places = placesOf("expression");
+  const marks = [["0", 0], ["50 %", 0.5], ["100 %", 1]];
+  framed(surface, marks, (y) => {
+    if (stacked) drawStack(surface.pen, face, places, surface.width, y);
+    else places.forEach((place) => drawLine(surface.pen, face, place, data.columns[place].colour, surface.width, y));
+  });
+}
+
+function drawNumbers(surface, chart) {
+  const face = series(chart.face);
+  framed(surface, [["−1", 0], ["0", 0.5], ["1", 1]], (y) => {
+    for (const place of placesOf("valence_arousal")) {
+      const { label } = data.columns[place];
+      const dash = label === "arousal" ? [5, 3] : [];
+      drawLine(surface.pen, face, place, colour(label), surface.width, (value) => y((value + 1) / 2), dash);
+    }
+  });
+}
+
+function unitRow(height, count) {
+  return (height - TIME_AXIS) / count;
+}
+
+function drawUnits(surface, chart) {
+  const { pen, width, height } = surface;
+  const face = series(chart.face);
+  const places = placesOf("action_units");
+  const row = unitRow(height, places.length);
+  framed(surface, [], () => {
+    pen.fillStyle = colour("unit");
+    for (const [first, last] of stretches(face)) {
+      const points = steps(face, first, last, width);
+      places.forEach((place, line) => {
+        for (let at = 0; at + 1 < points.length; at += 1) {
+          const [x, index] = points[at];
+          pen.globalAlpha = Math.min(Math.max(face.mean[place][index], 0), 1);
+          pen.fillRect(x, line * row + 1, points[at + 1][0] - x + 0.3, row - 2);
+        }
+      });
+    }
+    pen.globalAlpha = 1;
+  });
+  pen.fillStyle = colour("soft");
+  pen.textAlign = "right";
+  pen.textBaseline = "middle";
+  places.forEach((place, line) => pen.fillText(data.columns[place].label, LEFT - 7, (line + 0.5) * row));
+}
+
+/** Returns the faces whose cards are open, in the page's order. */
+function shownFaces() {
+  return [...document.querySelectorAll("article.face:not([hidden])")].map((card) => card.dataset.face);
+}
+
+function drawCoverage(surface) {
+  const { pen, width, height } = surface;
+  const faces = shownFaces();
+  const row = (height - TIME_AXIS) / (faces.length + 1);
+  const lines = [["any face", data.present, colour("seen"), data.share]];
+  for (const number of faces) {
+    const face = data.faces[number];
+    lines.push([`face ${number}`, face.runs, face.colour, face.share]);
+  }
+  drawTimeAxis(pen, width, height);
+  lines.forEach(([name, runs, fill, share], line) => {
+    const top = line * row + 2;
+    pen.fillStyle = colour("track");
+    pen.fillRect(LEFT, top, width - LEFT - RIGHT, row - 4);
+    pen.fillStyle = fill;
+    for (const [start, end] of runs) {
+      const from = Math.max(across(start, width), LEFT);
+      const to = Math.min(across(end + data.interval, width), width - RIGHT);
+      if (to > from) pen.fillRect(from, top, Math.max(to - from, 0.75), row - 4);
+    }
+    pen.fillStyle = colour(line ? "soft" : "ink");
+    pen.textBaseline = "middle";
+    pen.textAlign = "right";
+    pen.fillText(name, LEFT - 6, top + row / 2 - 2);
+    pen.fillText(percent(share), width - 2, top + row / 2 - 2);
+  });
+  drawCuts(pen, width, height);
+}
+
+function planeX(value, size) {
+  return 16 + ((value + 1) / 2) * (size - 32);
+}
+
+function drawPlaneAxes(pen, size) {
+  const centre = size / 2;
+  pen.strokeStyle = colour("line");
+  pen.strokeRect(16, 16, size - 32, size - 32);
+  pen.beginPath();
+  pen.arc(centre, centre, centre - 16, 0, 7);
+  pen.moveTo(16, centre);
+  pen.lineTo(size - 16, centre);
+  pen.moveTo(centre, 16);
+  pen.lineTo(centre, size - 16);
+  pen.stroke();
+  pen.fillStyle = colour("soft");
+  pen.textAlign = "center";
+  pen.fillText("excited", centre, 11);
+  pen.fillText("calm", centre, size - 4);
+  for (const [text, x, turn] of [["unpleasant", 11, -1], ["pleasant", size - 4, -1]]) {
+    pen.save();
+    pen.translate(x, centre);
+    pen.rotate((turn * Math.PI) / 2);
+    pen.fillText(text, 0, 0);
+    pen.restore();
+  }
+}
+
+function drawPlane({ pen, width }, chart) {
+  const face = series(chart.face);
+  const [valence, arousal] = placesOf("valence_arousal", true).map((place) => face.mean[place]);
+  drawPlaneAxes(pen, width);
+  pen.fillStyle = colour("accent");
+  for (let index = 0; index < face.time.length; index += 1) {
+    if (face.frame[index] < 0) continue;
+    const inside = face.time[index] >= view.from && face.time[index] <= view.to;
+    pen.globalAlpha = inside ? 0.45 : 0.1;
+    pen.beginPath();
+    pen.arc(planeX(valence[index], width), planeX(-arousal[index], width), 2, 0, 7);
+    pen.fill();
+  }
+  pen.globalAlpha = 0.4;
+  pen.strokeStyle = colour("accent");
+  for (const [first, last] of stretches(face)) {
+    pen.beginPath();
+    for (let index = first; index <= last; index += 1) {
+      pen.lineTo(planeX(valence[index], width), planeX(-arousal[index], width));
+    }
+    pen.stroke();
+  }
+  pen.globalAlpha = 1;
+}
