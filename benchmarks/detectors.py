@@ -210,6 +210,67 @@ def mistakes(detector: Detector, pictures: list[Image]) -> tuple[int, int, int]:
     )
 
 
+def harder(media: Path) -> dict[str, list[tuple[Image, int]]]:
+    """Return alterations of all photos and of each video's first picture, with their faces' number."""
+    originals = [(picture(media / "photos" / name), 1) for name in PHOTOS]
+    for name, (faces, _) in VIDEOS.items():
+        _, _, image = next(frames(media / "videos" / name))
+        originals.append((image, faces))
+    return {
+        title: [(alter(image), faces) for image, faces in originals]
+        for title, alter in {
+            "as they are": lambda image: image,
+            "turned by 20 degrees": partial(turned, degrees=20),
+            "turned by 40 degrees": partial(turned, degrees=40),
+            "a tenth of the light, with noise": dark,
+            "blurred by 1 % of the width": lambda image: cv2.GaussianBlur(
+                image, (0, 0), image.shape[1] / 100
+            ),
+            "shrunk to a quarter, on grey": partial(shrunk, share=4),
+            "shrunk to an eighth, on grey": partial(shrunk, share=8),
+        }.items()
+    }
+
+
+def turned(image: Image, degrees: float) -> Image:
+    """Return the picture turned about its middle, its edge repeated."""
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    return np.asarray(
+        cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+def dark(image: Image) -> Image:
+    """Return the picture with a tenth of its light and a noise of 3 grey levels."""
+    noise = np.random.default_rng(0).normal(0, 3, image.shape)
+    return np.clip(image * 0.1 + noise, 0, 255).astype(np.uint8)
+
+
+def shrunk(image: Image, share: int) -> Image:
+    """Return the picture at a part of its size in the middle of a grey one of its own size."""
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (width // share, height // share), interpolation=cv2.INTER_AREA)
+    canvas = np.full_like(image, 128)
+    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return canvas
+
+
+def hard_table(makers: dict[str, Callable[[], Detector]], media: Path) -> str:
+    """Return faces found, and false ones, per alteration and detector."""
+    sets, rows = harder(media), []
+    made = {name: make() for name, make in makers.items()}
+    for title, pictures in sets.items():
+        row = [f"{title} ({sum(faces for _, faces in pictures)})"]
+        for detector in made.values():
+            found = [(len(detector.detect(image)), faces) for image, faces in pictures]
+            false = sum(max(0, n - faces) for n, faces in found)
+            row.append(f"{sum(min(n, faces) for n, faces in found)}" + (f" + {false} false" if false else ""))
+        rows.append(row)
+    return table(["pictures (faces)", *made], rows)
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
@@ -279,6 +340,7 @@ def main() -> None:
         detector, ready = startup(make)
         per_file[name] = searched(detector, arguments.media)
         rows.append(summary(name, per_file[name], ready))
+    print("Faces found in altered pictures:\n\n" + hard_table(makers, arguments.media))
     results = {}
     for every in (1, 5, 10, 15):
         name = f"MTCNN tracked, k = {every}"

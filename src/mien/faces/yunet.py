@@ -15,7 +15,7 @@ from mien.faces.detection import Faces
 from mien.inference import session
 
 STRIDES = (8, 16, 32)
-OUTPUTS = tuple(f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps"))
+OUTPUTS = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
 
 
 class Yunet:
