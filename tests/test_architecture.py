@@ -142,6 +142,15 @@ def test_onnxruntime_is_loaded_in_one_place_with_its_reporting_switched_off(path
     assert ("onnxruntime" in names) == (path.name == "inference.py")
 
 
+def test_onnxruntime_is_imported_in_one_place() -> None:
+    naming = [
+        module(path)
+        for path in FILES
+        if "onnxruntime" in {name.split(".")[0] for name in imported(ast.walk(parsed(path)))}
+    ]
+    assert naming == ["mien.inference"], "it gathers usage data unless it is told not to before it loads"
+
+
 @each_file
 def test_nothing_is_unpickled_or_evaluated(path: Path) -> None:
     tree = parsed(path)
