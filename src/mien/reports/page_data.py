@@ -208,7 +208,7 @@ def _pieces(table: pq.ParquetFile, columns: Sequence[Column], *, stills: bool) -
         frame = batch.column(2).to_numpy()
         places = np.empty(len(frame), np.int64)
         for row, now in enumerate(zip(video, frame.tolist(), face.tolist(), strict=True)):
-            if now[:2] != before[:2] or (stills and now[2] <= before[2]):
+            if now[:2] != before[:2] or (stills and (before[2] < 0 or now[2] <= before[2])):
                 place += 1
             places[row], before = place, now
         values = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]

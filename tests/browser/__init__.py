@@ -1,0 +1,1 @@
+"""A real browser, and media made up for it to look at."""
