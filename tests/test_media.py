@@ -3,7 +3,7 @@
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from PIL import Image as Pillow
 
 from mien.errors import MediaError
 from mien.media.camera import Camera
-from mien.media.video import AHEAD, Video
+from mien.media.frames import Frame
+from mien.media.video import AHEAD, Video, _ahead
 from mien.testing.media import CODERS, make_sound, make_video
 
 VIDEOS = Path(__file__).parents[2] / "shared" / "media" / "videos"
@@ -25,7 +26,10 @@ KINDS = {
     "late_sound.mp4": {"frames": 50, "sound": True, "sound_start": 0.5},
     "late_video.mp4": {"times": (0.5, 0.6, 0.7), "sound": True},
     "turned.mp4": {"rotation": 90},
-    **{f"b_frames{suffix}": {"frames": 30, "b_frames": 2} for suffix in (".mp4", ".mkv", ".ts", ".mov")},
+    **{
+        f"b_frames{suffix}": {"frames": 30, "b_frames": 2}
+        for suffix in (".mp4", ".mkv", ".ts", ".avi", ".mpg")
+    },
     **{f"with_sound{suffix}": {"frames": 30, "sound": True} for suffix in CODERS},
     **{f"single{suffix}": {"frames": 1} for suffix in CODERS},
 }
@@ -104,9 +108,15 @@ def test_variable_times_come_back_as_given(tmp_path: Path) -> None:
         assert [frame.seconds for frame in video] == times
 
 
-def test_a_frame_without_time_follows_the_one_before(tmp_path: Path) -> None:
-    with Video(make_video(tmp_path / "b.avi", frames=12, b_frames=2)) as video:
-        np.testing.assert_allclose(np.diff([frame.seconds for frame in video]), 1 / 25)
+def test_frames_without_time_follow_each_other_at_the_rate(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "raw.h264"), "w") as container:
+        stream = container.add_stream("libx264", 25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(12):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise(number), format="bgr24")))
+        container.mux(stream.encode(None))
+    with Video(tmp_path / "raw.h264") as video:
+        assert [frame.seconds for frame in video] == [number / 25 for number in range(12)]
 
 
 @pytest.mark.program("ffmpeg")
@@ -175,6 +185,20 @@ def test_leaving_early_stops_the_thread_and_iterating_starts_anew(tmp_path: Path
     for _ in Video(path):
         break
     assert threading.active_count() == before
+
+
+def test_leaving_early_decodes_no_further_than_was_ahead() -> None:
+    made: list[int] = []
+
+    def source() -> Generator[Frame]:
+        for number in range(1000):
+            made.append(number)
+            yield Frame(number, number / 25, np.zeros((4, 4, 3), np.uint8))
+
+    frames = _ahead(source)
+    assert next(frames).number == 0
+    frames.close()
+    assert len(made) <= AHEAD + 3
 
 
 def interrupted(path: Path) -> None:

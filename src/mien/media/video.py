@@ -16,6 +16,9 @@ can be noticed: MP4 and MOV at opening (the index lies behind the cut or points 
 Matroska, WebM and FLV at the end of what is left (more than half a second is missing from what the
 header states, or the last packet is incomplete). MPEG program and transport streams, raw streams and
 files written live state no length: a cut there passes for the end.
+
+Memory does not grow while decoding. FFmpeg keeps the index of an MP4 file, about 20 MB for an hour of
+video with sound; other containers have next to none.
 """
 
 import math
@@ -183,7 +186,7 @@ def _frames(path: Path, threads: int) -> Generator[Frame]:
         stream = _video_stream(container, path)
         stream.codec_context.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        step = float(1 / stream.average_rate) if stream.average_rate else 0.0
+        step = 1 / stream.average_rate if stream.average_rate else Fraction(0)
         turn, size, seconds = (False, False, False), (0, 0), -step
         try:
             for number, picture in enumerate(_pictures(container, stream, path)):
@@ -191,10 +194,10 @@ def _frames(path: Path, threads: int) -> Generator[Frame]:
                     turn, size = _turn(picture), (picture.width, picture.height)
                 stamp = picture.pts if picture.pts is not None else picture.dts
                 if stamp is not None and stream.time_base is not None:
-                    seconds = float(stamp * stream.time_base)
+                    seconds = stamp * stream.time_base
                 else:
                     seconds += step
-                yield Frame(number, seconds, _upright(_pixels(picture, size), turn))
+                yield Frame(number, float(seconds), _upright(_pixels(picture, size), turn))
         except MediaError:
             raise
         except Exception as error:
