@@ -4,6 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const TIME_AXIS = 18;
 const LEFT = 58;
 const RIGHT = 46;
+const LONGEST_PATH = 400;
 const TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
 const view = { from: data.start, to: data.end };
@@ -89,6 +90,56 @@ function* stretches(face) {
   }
 }
 
+/** Returns [first, last] of each `size` neighbouring points; a gap stays a point of its own. */
+function groups(face, size) {
+  const found = [];
+  for (let first = 0; first < face.time.length; first += 1) {
+    let last = first;
+    while (face.frame[first] >= 0 && last - first + 1 < size && face.frame[last + 1] >= 0) last += 1;
+    found.push([first, last]);
+    first = last;
+  }
+  return found;
+}
+
+/** Returns one number for each group of points: what `join` makes of two, over all of them. */
+function joined(values, parts, join, Kind) {
+  return Kind.from(parts, ([first, last]) => {
+    let value = values[first];
+    for (let index = first + 1; index <= last; index += 1) value = join(value, values[index]);
+    return value;
+  });
+}
+
+/** Returns a face with about one point per pixel: means, and bands that still reach all values. */
+function drawable(face, width) {
+  const inView = before(face.time, view.to) - before(face.time, view.from);
+  const size = Math.floor(inView / (width - LEFT - RIGHT));
+  if (size < 2) return face;
+  if (face.small?.size === size) return face.small;
+  const parts = groups(face, size);
+  const mean = (values, Kind) => {
+    const sums = joined(values, parts, (a, b) => a + b, Float64Array);
+    return Kind.from(sums, (sum, at) => sum / (parts[at][1] - parts[at][0] + 1));
+  };
+  const edge = (columns, join) =>
+    face.mean.map((values, place) => {
+      const source = columns ? columns[place] : values.map((value) => Math.round(((value + 1) / 2) * 65535));
+      return joined(source, parts, join, Uint16Array);
+    });
+  face.small = {
+    size,
+    exact: false,
+    step: (face.exact ? data.interval : face.step) * size,
+    time: mean(face.time, Float64Array),
+    frame: Int32Array.from(parts, ([first]) => face.frame[first]),
+    mean: face.mean.map((values) => mean(values, Float32Array)),
+    low: edge(face.low, Math.min),
+    high: edge(face.high, Math.max),
+  };
+  return face.small;
+}
+
 function clock(seconds, digits = 0) {
   const unit = 10 ** digits;
   const total = Math.round(Math.max(seconds, 0) * unit);
@@ -106,8 +157,14 @@ function percent(share) {
 
 // ---- drawing ------------------------------------------------------------------------------
 
+const colours = new Map();
+
+/** Returns a colour of the style sheet; kept until the scheme changes, since drawing asks often. */
 function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  if (!colours.has(name)) {
+    colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  }
+  return colours.get(name);
 }
 
 /** Returns a canvas's context in CSS pixels, emptied, with its size. */
@@ -240,7 +297,7 @@ function drawLine(pen, face, place, stroke, width, y, dash = []) {
 }
 
 function drawExpressions(surface, chart) {
-  const face = series(chart.face);
+  const face = drawable(series(chart.face), surface.width);
   const places = placesOf("expression");
   const marks = [["0", 0], ["50 %", 0.5], ["100 %", 1]];
   framed(surface, marks, (y) => {
@@ -250,7 +307,7 @@ function drawExpressions(surface, chart) {
 }
 
 function drawNumbers(surface, chart) {
-  const face = series(chart.face);
+  const face = drawable(series(chart.face), surface.width);
   framed(surface, [["−1", 0], ["0", 0.5], ["1", 1]], (y) => {
     for (const place of placesOf("valence_arousal")) {
       const { label } = data.columns[place];
@@ -266,7 +323,7 @@ function unitRow(height, count) {
 
 function drawUnits(surface, chart) {
   const { pen, width, height } = surface;
-  const face = series(chart.face);
+  const face = drawable(series(chart.face), width);
   const places = placesOf("action_units");
   const row = unitRow(height, places.length);
   framed(surface, [], () => {
@@ -360,13 +417,13 @@ function drawPlane({ pen, width }, chart) {
     if (face.frame[index] < 0) continue;
     const inside = face.time[index] >= view.from && face.time[index] <= view.to;
     pen.globalAlpha = inside ? 0.45 : 0.1;
-    pen.beginPath();
-    pen.arc(planeX(valence[index], width), planeX(-arousal[index], width), 2, 0, 7);
-    pen.fill();
+    pen.fillRect(planeX(valence[index], width) - 1.75, planeX(-arousal[index], width) - 1.75, 3.5, 3.5);
   }
-  pen.globalAlpha = 0.4;
+  pen.globalAlpha = 0.5;
   pen.strokeStyle = colour("accent");
-  for (const [first, last] of stretches(face)) {
+  const paths = [...stretches(face)];
+  if (paths.reduce((sum, [first, last]) => sum + last - first, 0) > LONGEST_PATH) return;
+  for (const [first, last] of paths) {
     pen.beginPath();
     for (let index = first; index <= last; index += 1) {
       pen.lineTo(planeX(valence[index], width), planeX(-arousal[index], width));

@@ -2,7 +2,7 @@
 // ---- charts -------------------------------------------------------------------------------
 
 const KINDS = {
-  coverage: { draw: drawCoverage, height: () => 22 * (shownFaces().length + 1) + TIME_AXIS },
+  coverage: { draw: drawCoverage, height: () => (shownFaces().length > 12 ? 14 : 22) * (shownFaces().length + 1) + TIME_AXIS },
   expression: { draw: drawExpressions, height: () => 168 },
   valence_arousal: { draw: drawNumbers, height: () => 118 },
   action_units: { draw: drawUnits, height: () => 14 * placesOf("action_units", true).length + TIME_AXIS },
@@ -405,7 +405,10 @@ function start() {
   document.addEventListener("keydown", onKey);
   new ResizeObserver(redraw).observe(document.querySelector("main"));
   window.addEventListener("beforeprint", () => charts.filter((chart) => chart.box.clientWidth).forEach(drawChart));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    colours.clear();
+    redraw();
+  });
   redraw();
 }
 
