@@ -216,20 +216,23 @@ def harder(media: Path) -> dict[str, list[tuple[Image, int]]]:
     for name, (faces, _) in VIDEOS.items():
         _, _, image = next(frames(media / "videos" / name))
         originals.append((image, faces))
-    return {
-        title: [(alter(image), faces) for image, faces in originals]
-        for title, alter in {
-            "as they are": lambda image: image,
-            "turned by 20 degrees": partial(turned, degrees=20),
-            "turned by 40 degrees": partial(turned, degrees=40),
-            "a tenth of the light, with noise": dark,
-            "blurred by 1 % of the width": lambda image: cv2.GaussianBlur(
-                image, (0, 0), image.shape[1] / 100
-            ),
-            "shrunk to a quarter, on grey": partial(shrunk, share=4),
-            "shrunk to an eighth, on grey": partial(shrunk, share=8),
-        }.items()
+    alterations: dict[str, Callable[[Image], Image]] = {
+        "as they are": np.copy,
+        "turned by 20 degrees": partial(turned, degrees=20),
+        "turned by 40 degrees": partial(turned, degrees=40),
+        "a tenth of the light, with noise": dark,
+        "blurred by 1 % of the width": blurred,
+        "shrunk to a quarter, on grey": partial(shrunk, share=4),
+        "shrunk to an eighth, on grey": partial(shrunk, share=8),
     }
+    return {
+        title: [(alter(image), faces) for image, faces in originals] for title, alter in alterations.items()
+    }
+
+
+def blurred(image: Image) -> Image:
+    """Return the picture blurred by a hundredth of its width."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), image.shape[1] / 100), np.uint8)
 
 
 def turned(image: Image, degrees: float) -> Image:

@@ -225,3 +225,14 @@ def test_a_file_that_may_grow_no_further_is_reported_and_removed(tmp_path: Path)
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "w.mp4: cannot be written (File too large)" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+
+@pytest.mark.parametrize(("sound", "start"), [(True, 0.0), (False, 0.5)])
+def test_the_writer_says_where_its_clock_starts(tmp_path: Path, sound: bool, start: float) -> None:
+    """With sound from 0 and pictures from 0.5 s, the written clock is the sound's."""
+    source = make_video(tmp_path / "late.mp4", times=[0.5, 0.54, 0.6], sound=True, sound_start=0.0)
+    with Video(source) as video:
+        with VideoWriter(tmp_path / "out.mp4", video.info, source if sound else None) as writer:
+            for frame in video:
+                writer.write(frame)
+        assert writer.start == pytest.approx(start, abs=0.03)

@@ -90,8 +90,8 @@ class VideoWriter:
         with ExitStack() as stack:
             part = stack.enter_context(whole_file(self._path))
             stack.enter_context(_explained(self._path))
-            film = _Film(self._path, part, self._info, self._sound_from)
-            self._thread = Thread(target=self._encode, args=(film,), name="mien-encode", daemon=True)
+            self._film = _Film(self._path, part, self._info, self._sound_from)
+            self._thread = Thread(target=self._encode, args=(self._film,), name="mien-encode", daemon=True)
             self._thread.start()
             self._stack = stack.pop_all()
         return self
@@ -106,6 +106,11 @@ class VideoWriter:
             self._thread.join()
             if self._error is not None:
                 raise self._error
+
+    @property
+    def start(self) -> float | None:
+        """Time of the source at which the written file's clock is 0; None until that is settled."""
+        return self._film.start
 
     def write(self, frame: Frame) -> None:
         """Hand over the next frame, whose seconds are later than those of the frame before.
@@ -147,7 +152,7 @@ class _Film:
 
     def __init__(self, path: Path, part: Path, info: MediaInfo, sound_from: Path | None) -> None:
         self._path = path
-        self._start: float | None = None
+        self.start: float | None = None
         self._last = -1
         with ExitStack() as stack:
             source = stack.enter_context(open_container(sound_from)) if sound_from is not None else None
@@ -157,19 +162,23 @@ class _Film:
             self._pictures = _picture_stream(self._container, info)
             self._sound: Iterator[Timed] = iter(())
             if sound_from is not None and source is not None and source.streams.audio:
-                self._start = (source.start_time or 0) / av.time_base
-                self._sound = _sound(self._container, source, self._start, sound_from)
+                self.start = (source.start_time or 0) / av.time_base
+                self._sound = _sound(self._container, source, self.start, sound_from)
             self._waiting = next(self._sound, None)
             self._stack = stack.pop_all()
 
     def add(self, frame: Frame) -> None:
         """Encode one frame, after the sound up to its time, so that neither waits long for the other."""
-        if self._start is None:
-            self._start = frame.seconds
-        seconds = frame.seconds - self._start
+        if self.start is None:
+            self.start = frame.seconds
+        seconds = frame.seconds - self.start
         height, width = frame.image.shape[:2]
-        image = cv2.copyMakeBorder(frame.image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        picture = av.VideoFrame.from_ndarray(image.astype(np.uint8, copy=False), format="bgr24")
+        image = frame.image
+        if height % 2 or width % 2:
+            image = np.asarray(
+                cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8
+            )
+        picture = av.VideoFrame.from_ndarray(image, format="bgr24")
         picture = picture.reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1
         )

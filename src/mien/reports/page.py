@@ -39,7 +39,9 @@ _BEHAVIOURS: Mapping[Behaviour, str] = {
 }
 
 
-def write_page(path: Path, table: Path, summary: Summary, media_name: str | None) -> None:
+def write_page(
+    path: Path, table: Path, summary: Summary, media_name: str | None, media_start: float | None = None
+) -> None:
     """Write the report of one medium as a single HTML file.
 
     Args:
@@ -47,8 +49,9 @@ def write_page(path: Path, table: Path, summary: Summary, media_name: str | None
         table: the Parquet table of predictions; it is read piece by piece.
         summary: what is to be known beside the table.
         media_name: a video that lies beside the page, such as "overlay.mp4", to be played in step
-            with the time lines; the page does without where it is missing. It starts at 0 seconds
-            with the first frame.
+            with the time lines; the page does without where it is missing.
+        media_start: the time of the table at which that video's own clock is 0; that of the first
+            frame unless given.
 
     Raises:
         OutputError: the place cannot be written, or the disk is full.
@@ -85,7 +88,7 @@ def write_page(path: Path, table: Path, summary: Summary, media_name: str | None
         left_out=0 if stills else view.faces - len(view.series),
         pictures=_pictures(summary, view) if stills else [],
         pictures_in_all=view.frames,
-        data=None if stills else _data(summary, view),
+        data=None if stills else _data(summary, view, media_start),
     )
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -278,11 +281,13 @@ def _still_face(view: TableView, picture: Picture, row: int) -> dict[str, Any]:
     }
 
 
-def _data(summary: Summary, view: TableView) -> dict[str, Any]:
+def _data(summary: Summary, view: TableView, media_start: float | None) -> dict[str, Any]:
     """Return what the page's script draws from."""
     interval = _interval(summary)
+    start = summary.first_seconds if np.isfinite(summary.first_seconds) else 0
     return {
-        "start": summary.first_seconds if np.isfinite(summary.first_seconds) else 0,
+        "start": start,
+        "mediaStart": start if media_start is None else media_start,
         "end": summary.last_seconds + interval if np.isfinite(summary.last_seconds) else 1,
         "interval": interval,
         "cuts": [round(cut, 4) for cut in summary.cuts],

@@ -80,6 +80,7 @@ def write_video(
         OutputError: the folder cannot be written; nothing is left behind.
     """
     gatherer = Gatherer(info, engine.predictor.card, engine.detector.name)
+    start = None
     with whole_folder(out.folder, RECORD if out.overwrite else "") as place:
         with ExitStack() as stack:
             table = stack.enter_context(_table(place, engine.predictor))
@@ -91,8 +92,10 @@ def write_video(
                 gatherer.take_frame(result)
                 if writer:
                     writer.write(Frame(result.frame.number, result.frame.seconds, draw(result)))
+        if writer:
+            start = writer.start
         summary = gatherer.summary()
-        _finish(place, out, engine, summary, "overlay.mp4" if out.overlay else None)
+        _finish(place, out, engine, summary, "overlay.mp4" if out.overlay else None, start)
     return summary
 
 
@@ -126,7 +129,7 @@ def write_pictures(name: str, paths: Iterable[Path], engine: Engine, out: Output
         summary = gatherer.summary()
         if not summary.frames:
             raise MediaError("; ".join(summary.problems) or f"{name}: no pictures")
-        _finish(place, out, engine, summary, None)
+        _finish(place, out, engine, summary)
     return summary
 
 
@@ -140,7 +143,14 @@ def _table(place: Path, predictor: Predictor) -> TableWriter:
     return TableWriter(place / "predictions.parquet", predictor.tasks, metadata)
 
 
-def _finish(place: Path, out: Output, engine: Engine, summary: Summary, media: str | None) -> None:
+def _finish(
+    place: Path,
+    out: Output,
+    engine: Engine,
+    summary: Summary,
+    media: str | None = None,
+    media_start: float | None = None,
+) -> None:
     """Write what is made from the finished table: CSV, report and record."""
     table = place / "predictions.parquet"
     if out.csv:
@@ -148,7 +158,7 @@ def _finish(place: Path, out: Output, engine: Engine, summary: Summary, media: s
     if out.report:
         from mien.reports.page import write_page  # with the template engine, which only a report needs
 
-        write_page(place / "report.html", table, summary, media)
+        write_page(place / "report.html", table, summary, media, media_start)
     info = summary.info
     record = {
         "mien": version("mien"),

@@ -216,7 +216,7 @@ function showCursor() {
 
 function pin(time, seek = true) {
   pinned = Math.min(Math.max(time, data.start), data.end);
-  if (seek && video && Number.isFinite(video.duration)) video.currentTime = pinned - data.start;
+  if (seek && video && Number.isFinite(video.duration)) video.currentTime = pinned - data.mediaStart;
   if (pinned < view.from || pinned > view.to) look(pinned - (view.to - view.from) / 2, view.to - view.from);
   else showCursor();
 }
@@ -364,7 +364,7 @@ function followOverview() {
 
 function followVideo() {
   const follow = () => {
-    pin(video.currentTime + data.start, false);
+    pin(video.currentTime + data.mediaStart, false);
     if (!video.paused && !video.ended) requestAnimationFrame(follow);
   };
   video.addEventListener("play", follow);
