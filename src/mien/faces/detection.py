@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from mien.arrays import FloatArray, Image, Rows
+from mien.faces.alignment import halved
 from mien.inference import session
 
 
@@ -109,7 +110,8 @@ class Mtcnn:
 
     Args:
         smallest: the smallest face looked for, as a share of the picture's longer side.
-        thresholds: least scores of the three stages.
+        thresholds: least scores of the three stages for a face that is new.
+        following: least score of the last stage for a face that was there a moment ago.
         threads: processor threads of each network.
     """
 
@@ -118,7 +120,8 @@ class Mtcnn:
     def __init__(
         self,
         smallest: float = 0.04,
-        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8),
+        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.9),
+        following: float = 0.8,
         threads: int = 1,
     ) -> None:
         folder = resources.files("mien.faces") / "weights"
@@ -127,6 +130,7 @@ class Mtcnn:
         )
         self._smallest = smallest
         self._thresholds = thresholds
+        self._following = following
 
     def detect(self, image: Image) -> Faces:
         """Return every face of the picture."""
@@ -144,7 +148,7 @@ class Mtcnn:
     def follow(self, image: Image, boxes: FloatArray) -> Faces:
         """Return one face per box (n, 4), in the same order; score 0 where none is left."""
         faces = self._outputs(image, _square(_corners(boxes)))
-        lost = faces.scores < self._thresholds[2]
+        lost = faces.scores < self._following
         return Faces(faces.boxes, faces.landmarks, np.where(lost, np.float32(0), faces.scores))
 
     def _proposals(self, image: Image) -> FloatArray:
@@ -154,6 +158,7 @@ class Mtcnn:
         found, scores = [], []
         while min(height, width) * scale >= 12:
             size = (max(12, round(width * scale)), max(12, round(height * scale)))
+            image, _ = halved(image, min(image.shape[1] / size[0], image.shape[0] / size[1]))
             small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
             offsets, probabilities = self._proposal.run(None, {"input_1": _input(small)[None]})
             column, row = np.nonzero(probabilities[0, :, :, 1] >= self._thresholds[0])
@@ -209,7 +214,8 @@ def _cut(image: Image, left: float, top: float, right: float, bottom: float, siz
     if inside.shape[:2] != (y1 - y0, x1 - x0):
         edges = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
         inside = np.asarray(cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT), np.uint8)
-    method = cv2.INTER_AREA if x1 - x0 > size else cv2.INTER_LINEAR
+    inside, _ = halved(inside, (x1 - x0) / size)
+    method = cv2.INTER_AREA if inside.shape[1] > size else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(inside, (size, size), interpolation=method), np.uint8)
 
 
