@@ -17,6 +17,8 @@ from mien.media.video import Video
 
 WIDTH, HEIGHT = 320, 240
 FACE_WIDTH, FACE_HEIGHT = 48, 64
+TWINS = 5000
+"""People whose numbers differ by this look alike."""
 
 Walk = Callable[[int], tuple[float, float] | None]
 """From the number of a picture to a face's centre; None where it is away."""
@@ -68,7 +70,7 @@ class Scene:
                     min(x + FACE_WIDTH, WIDTH),
                     min(y + FACE_HEIGHT, HEIGHT),
                 )
-                texture = smooth(seed, FACE_WIDTH, FACE_HEIGHT)
+                texture = smooth(seed % TWINS, FACE_WIDTH, FACE_HEIGHT)
                 if left < right and top < bottom:
                     image[top:bottom, left:right] = texture[top - y : bottom - y, left - x : right - x]
                     boxes.append(np.array([x, y, FACE_WIDTH, FACE_HEIGHT], np.float32))
@@ -161,6 +163,13 @@ def test_crossing_faces_keep_their_ids_at_any_speed(
     assert sum(len(names) for names in shown) > 1.4 * count
 
 
+def test_of_twins_that_cross_neither_is_shown_twice() -> None:
+    scene = Scene({1: lambda n: (50 + 3 * n, 120), 1 + TWINS: lambda n: (270 - 3 * n, 124)})
+    shown = scene.run(75, every=30)
+    assert all(len(names) <= 2 for names in shown)
+    assert len(shown[-1]) == 2
+
+
 def test_a_face_hidden_for_half_a_second_gets_its_id_back() -> None:
     scene = Scene({1: away(still(80), 20, 32), 2: still(240)})
     shown = scene.run(50)
@@ -182,6 +191,15 @@ def test_a_face_away_for_longer_than_a_second_is_a_new_face() -> None:
 def test_time_away_counts_in_seconds_not_in_pictures(rate: float, number: int) -> None:
     scene = Scene({1: away(still(80), 20, 32)})
     assert scene.run(50, rate=rate)[-1] == {1: number}
+
+
+def test_a_face_that_reappears_half_hidden_gets_its_id_back() -> None:
+    # the one in front steps aside slowly, so that the other is found while much of it is covered
+    scene = Scene({1: still(150), 2: lambda n: (150 - min(max(0, 2 * n - 20), 60), 130) if n > 4 else None})
+    shown = scene.run(60)
+    assert shown[0] == {1: 0}
+    assert shown[15] == {2: 1}
+    assert shown[-1] == {1: 0, 2: 1}
 
 
 def test_another_face_at_the_same_place_is_a_new_face() -> None:

@@ -1,7 +1,7 @@
 """Where a new shot starts: hard cuts, one picture at a time.
 
-Every picture is shrunk to a thumbnail and compared with the last few thumbnails of the shot at the
-small shift that correlates best (Lewis 1995, "Fast Normalized Cross-Correlation"). Correlation does
+Every picture is shrunk to a thumbnail and compared with the one before in the shot, at the small
+shift that correlates best (Lewis 1995, "Fast Normalized Cross-Correlation"). Correlation does
 not see a change of overall brightness or contrast; the shift takes away most of what a moving camera
 does; what still moves raises the bar for the pictures after it; and a thing that appears or moves
 changes too little of the picture. Dissolves and wipes are not found.
@@ -51,7 +51,7 @@ class ShotDetector:
     def __init__(self, threshold: float = 0.03, margin: float = 3.0) -> None:
         self._threshold = threshold
         self._margin = margin
-        self._recent: deque[FloatArray] = deque(maxlen=4)
+        self._before: FloatArray | None = None
         self._moves: deque[float] = deque(maxlen=8)
         self._waited = 0
         self._age = 1
@@ -66,25 +66,22 @@ class ShotDetector:
             image: a grey or BGR picture of any size; a size other than before may come at any time.
         """
         thumbnail = _thumbnail(image)
-        if not self._recent:
-            self._recent.append(thumbnail)
+        before = self._before
+        if before is None:
+            self._before = thumbnail
             return False
+        moved, share = _change(before, thumbnail)
         bar = self._threshold + self._margin * max(self._moves, default=UNKNOWN)
-        moved, share = _change(self._recent[-1], thumbnail)
         cut = moved > bar and share > SHARE
+        if cut and self._waited < PATIENCE and _passing(before, thumbnail):
+            self._waited += 1
+            return False
         if cut:
-            changes = [_change(before, thumbnail) for before in self._recent]
-            cut = all(moved > bar and share > SHARE for moved, share in changes)
-        if cut:
-            if self._waited < PATIENCE and _passing(self._recent[-1], thumbnail):
-                self._waited += 1
-                return False
-            self._recent.clear()
             self._moves.clear()
         else:
             self._moves.append(moved)
         self._waited = 0
-        self._recent.append(thumbnail)
+        self._before = thumbnail
         return cut
 
 
