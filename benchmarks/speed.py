@@ -124,11 +124,13 @@ def bare_detection(clip: Path, frames: int, every: int = 10) -> None:
     face = np.zeros((1, 48, 48, 3), np.float32)
     for number in range(frames):
         if number % every == 0:
+            half = cv2.resize(image, (640, 360), interpolation=cv2.INTER_AREA)
             for size in sizes:
-                small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+                small = cv2.resize(half, size, interpolation=cv2.INTER_AREA)
                 detector._proposal.run(None, {"input_1": small.transpose(1, 0, 2)[None].astype(np.float32)})
             detector._refinement.run(None, {"input_2": patches})
-        cv2.resize(image[100:500, 400:800], (48, 48), interpolation=cv2.INTER_AREA)
+        near = cv2.resize(image[100:484, 400:784], (192, 192), interpolation=cv2.INTER_AREA)
+        cv2.resize(near, (48, 48), interpolation=cv2.INTER_AREA)
         detector._output.run(None, {"input_3": face})
 
 

@@ -65,13 +65,12 @@ class Preprocessing:
             image: a grey or BGR picture.
             landmarks: (5, 2) x, y in pixels of the picture.
         """
-        if self.colour == "grey" and image.ndim == 3:
-            part, origin = _around(image, landmarks)
-            image = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), np.uint8)
-            landmarks = landmarks - origin
-        elif self.colour == "rgb" and image.ndim == 2:
-            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
-        return align(image, self.matrix(landmarks), self.size)
+        crop = align(image, self.matrix(landmarks), self.size)
+        if self.colour == "grey" and crop.ndim == 3:
+            crop = np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), np.uint8)
+        elif self.colour == "rgb" and crop.ndim == 2:
+            crop = np.asarray(cv2.cvtColor(crop, cv2.COLOR_GRAY2BGR), np.uint8)
+        return crop
 
     def arrays(self, crops: Sequence[Image] | Image) -> FloatArray:
         """Return crops as the network's input: (n, 1, channels, size, size), float32.
@@ -109,12 +108,3 @@ def middle(crops: Image, size: int) -> Image:
     """Return the middle of stored crops (n, s, s[, 3]), which is the crop of `size` without a margin."""
     margin = (crops.shape[1] - size) // 2
     return crops[:, margin : margin + size, margin : margin + size]
-
-
-def _around(image: Image, landmarks: FloatArray) -> tuple[Image, FloatArray]:
-    """Return the part of the picture any crop of these landmarks can show, and its corner."""
-    centre, reach = landmarks.mean(axis=0), 4 * np.ptp(landmarks, axis=0).max() + 8
-    height, width = image.shape[:2]
-    left, top = np.clip(np.floor(centre - reach), 0, [width - 1, height - 1]).astype(int)
-    right, bottom = np.clip(np.ceil(centre + reach), [left + 1, top + 1], [width, height]).astype(int)
-    return image[top:bottom, left:right], np.array([left, top], np.float32)

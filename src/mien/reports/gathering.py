@@ -7,6 +7,7 @@ import numpy as np
 
 from mien.analysis import FrameResult, Summary, Thumbnail
 from mien.arrays import Image
+from mien.faces.alignment import halved
 from mien.inputs import Preprocessing
 from mien.media.frames import MediaInfo
 
@@ -102,8 +103,9 @@ class Gatherer:
 def _thumbnail(title: str, result: FrameResult, image: Image, width: int = 160) -> Thumbnail:
     """Return a picture scaled to a width, as JPEG, with its place in time."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return Thumbnail(title, result.frame.number, result.frame.seconds, _jpeg(np.asarray(small, np.uint8)))
+    near, _ = halved(image, image.shape[1] / width)
+    small = np.asarray(cv2.resize(near, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return Thumbnail(title, result.frame.number, result.frame.seconds, _jpeg(small))
 
 
 def _jpeg(image: Image) -> bytes:
