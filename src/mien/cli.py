@@ -121,9 +121,12 @@ def analyze(
         mien analyze holiday/*.jpg group.png -o pictures/ --csv
         mien analyze 0 --seconds 60 -o me/
     """
+    import cv2
+
     from mien.bundle import Bundle, shipped
     from mien.reports.results import Engine, Output
 
+    cv2.setNumThreads(1)  # its pieces of work are small; other cores decode and encode meanwhile
     jobs, problems = _jobs(inputs)
     base = output or Path(f"{_stem(inputs[0])}.mien")
     places = _places(base, [job.name for job in jobs])
