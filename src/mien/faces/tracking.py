@@ -30,7 +30,7 @@ COAST = 0.3
 PROOF = 3
 """Pictures in a row in which a face must be found before it counts, unless it opens a shot."""
 
-DOUBT = 9
+DOUBT = 11
 """The same where somebody is missing who may be that face, still half hidden."""
 
 SAME = 0.4
