@@ -3,14 +3,14 @@
 import os
 import subprocess
 import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from rights import unprivileged
 
 from mien.errors import MediaError
 from mien.media.camera import Camera
@@ -61,19 +61,6 @@ def ffmpeg_pixels(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     ]
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(shape)
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Give up root for a while, since root may read everything."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.program("ffprobe")

@@ -1,13 +1,11 @@
 """Pictures of every kind become upright BGR; what is no picture is refused with the reason."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from rights import unprivileged
 
 from mien.errors import MediaError
 from mien.media.pictures import kind_of, list_media, read_picture
@@ -23,19 +21,6 @@ def quartered(mode: str = "RGB") -> Pillow.Image:
     picture = Pillow.new("RGB", SIZE)
     picture.paste((200, 0, 0), (0, 0, SIZE[0] // 2, SIZE[1] // 2))
     return picture.convert(mode)
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Give up root for a while, since root may read everything."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize(

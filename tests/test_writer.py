@@ -1,18 +1,17 @@
 """Written videos: times, sound, size, and nothing left behind."""
 
-import os
 import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from rights import unprivileged
 
 from mien.errors import MediaError, OutputError
 from mien.media.frames import Frame, MediaInfo
@@ -177,19 +176,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     refused = pytest.raises(OutputError, match=r"w\.mp4: no permission to write here")
     with chdir(tmp_path / "closed"), unprivileged(), refused:
         write_one(Path("w.mp4"), frame)
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Give up root for a while, since root may write everywhere."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 
-import cv2
-import numpy as np
-
 from mien.analysis import FrameResult, Summary, Thumbnail
 from mien.arrays import Image
-from mien.faces.alignment import halved
 from mien.inputs import Preprocessing
 from mien.media.frames import MediaInfo
+from mien.reports.overlay import thumbnail
 
 THUMBNAILS = 64
 """Most thumbnails kept of a video; when there are more, every second one goes."""
@@ -97,18 +94,12 @@ class Gatherer:
             quality = float(score) * min(float(box[3]), 200.0)
             kept = self._portraits.get(face)
             if (kept is None and len(self._portraits) < PORTRAITS) or (kept and quality > 1.2 * kept[0]):
-                self._portraits[face] = (quality, _jpeg(_PORTRAIT.crop(result.frame.image, points)))
+                self._portraits[face] = (
+                    quality,
+                    thumbnail(_PORTRAIT.crop(result.frame.image, points), _PORTRAIT.size),
+                )
 
 
 def _thumbnail(title: str, result: FrameResult, image: Image, width: int = 160) -> Thumbnail:
-    """Return a picture scaled to a width, as JPEG, with its place in time."""
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
-    near, _ = halved(image, image.shape[1] / width)
-    small = np.asarray(cv2.resize(near, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    return Thumbnail(title, result.frame.number, result.frame.seconds, _jpeg(small))
-
-
-def _jpeg(image: Image) -> bytes:
-    """Return a picture as JPEG."""
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(image), [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return data.tobytes()
+    """Return a picture scaled to a width, with its place in time."""
+    return Thumbnail(title, result.frame.number, result.frame.seconds, thumbnail(image, width))

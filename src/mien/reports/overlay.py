@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.analysis import FrameResult
 from mien.arrays import FloatArray, Image
+from mien.faces.alignment import halved
 from mien.reports.tables import written
 from mien.tasks import Task
 
@@ -85,7 +86,8 @@ def thumbnail(image: Image, width: int) -> bytes:
     """Return a picture as JPEG, `width` pixels wide; a smaller one keeps its size."""
     if image.shape[1] > width:
         height = max(1, round(image.shape[0] * width / image.shape[1]))
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        near, _ = halved(image, image.shape[1] / width)
+        image = np.asarray(cv2.resize(near, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 82])[1])
 
 
