@@ -30,7 +30,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Event, Thread
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import av
 import cv2
@@ -58,6 +58,9 @@ CONTAINERS = (
 
 DAMAGED = 0.1
 """The share of packets that may fail to decode."""
+
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""Titles in a broken coding are no reason to refuse a file; from PyAV 19 on they never are."""
 
 MISSING = 0.5
 """Seconds by which a file may end before the time its header states."""
@@ -142,7 +145,7 @@ def open_container(path: Path) -> InputContainer:
     head = refuse_unreadable(path)
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
-        return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
+        return av.open(f"file:{path}", "r", container_options=options, **_LENIENT)
     except av.FFmpegError as error:
         if head[4:8] == b"ftyp":
             reason = "its index is missing or damaged: cut short, or still being written"
