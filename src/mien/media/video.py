@@ -38,7 +38,6 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -145,7 +144,8 @@ def open_container(path: Path) -> InputContainer:
     head = refuse_unreadable(path)
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
-        return av.open(f"file:{path}", "r", container_options=options, **_LENIENT)
+        container: InputContainer = av.open(f"file:{path}", "r", container_options=options, **_LENIENT)
+        return container
     except av.FFmpegError as error:
         if head[4:8] == b"ftyp":
             reason = "its index is missing or damaged: cut short, or still being written"
@@ -323,14 +323,14 @@ def _turn(picture: VideoFrame) -> Turn:
 
     Not turned where there is no matrix, or it turns by other than right angles.
     """
-    for data in picture.side_data:
-        if isinstance(data, SideData) and data.type is SideDataType.DISPLAYMATRIX:
-            # A point (x, y) is shown at (a x + c y, b x + d y); the numbers are 16.16 fixed point.
-            a, b, _, c, d, *_ = np.sign(np.frombuffer(bytes(data), np.int32)).tolist()
-            if a and d and not b and not c:
-                return False, a < 0, d < 0
-            if b and c and not a and not d:
-                return True, c < 0, b < 0
+    data = picture.side_data.get("DISPLAYMATRIX")
+    if isinstance(data, SideData):
+        # A point (x, y) is shown at (a x + c y, b x + d y); the numbers are 16.16 fixed point.
+        a, b, _, c, d, *_ = np.sign(np.frombuffer(bytes(data), np.int32)).tolist()
+        if a and d and not b and not c:
+            return False, a < 0, d < 0
+        if b and c and not a and not d:
+            return True, c < 0, b < 0
     return False, False, False
 
 
