@@ -3,8 +3,6 @@
 Input is always (batch, time, channels, height, width): a still is a clip of length one.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
@@ -87,8 +85,3 @@ def probabilities(task: Task, raw: Tensor) -> Tensor:
     if task.kind == "categorical":
         return torch.softmax(raw, dim=-1)
     return torch.sigmoid(raw) if task.kind == "binary" else torch.tanh(raw)
-
-
-def named(outputs: Mapping[str, Tensor], tasks: tuple[Task, ...]) -> dict[Task, Tensor]:
-    """Return a network's outputs as probabilities or values by task."""
-    return {task: probabilities(task, outputs[task.name]) for task in tasks}

@@ -42,7 +42,7 @@ def train(recipe: Recipe, data: Prepared, run: Path, threads: int = 0) -> Path:
     if threads:
         torch.set_num_threads(threads)
     _check(recipe, data)
-    settings, steps = recipe.optimisation, 0
+    settings = recipe.optimisation
     torch.manual_seed(settings.seed)
     network = Network(tuple(recipe.weights), recipe.preprocessing.channels, recipe.network)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
