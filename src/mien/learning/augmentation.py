@@ -29,12 +29,6 @@ def augment(stored: Tensor, size: int, settings: AugmentationSettings, generator
     return shown.reshape(batch, time, channels, size, size)
 
 
-def centred(stored: Tensor, size: int) -> Tensor:
-    """Return the middle of stored crops, which is what the network sees when nothing is changed."""
-    margin = (stored.shape[-1] - size) // 2
-    return stored[..., margin : margin + size, margin : margin + size]
-
-
 def _uniform(batch: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Return one random number per clip, (batch, 1, 1, 1)."""
     return torch.rand(batch, 1, 1, 1, generator=generator) * (high - low) + low

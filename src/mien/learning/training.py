@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from mien.errors import MienError, SettingsError
 from mien.files import explained, whole_file
+from mien.inputs import middle
 from mien.learning import checkpoint
-from mien.learning.augmentation import augment, centred
+from mien.learning.augmentation import augment
 from mien.learning.losses import cross_entropy
 from mien.learning.network import Network
 from mien.learning.recipe import OptimisationSettings, Recipe
@@ -96,9 +97,9 @@ def evaluate(network: Network, data: Prepared, recipe: Recipe) -> dict[str, floa
     outputs: dict[str, list[Tensor]] = {task.name: [] for task in network.tasks}
     with torch.no_grad():
         for start in range(0, len(rows), 256):
-            stored = torch.from_numpy(data.preprocessing.arrays(data.crops[rows[start : start + 256]]))
+            crops = middle(data.crops[rows[start : start + 256]], recipe.preprocessing.size)
             with _precision(recipe.optimisation):
-                raw = network(centred(stored, recipe.preprocessing.size))
+                raw = network(torch.from_numpy(recipe.preprocessing.arrays(crops)))
             for name, values in raw.items():
                 outputs[name].append(values[:, 0].float())
     scores = {}
