@@ -3,13 +3,13 @@
 Both are frozen, checked when made, and cut as a whole by an index, a slice or a mask.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from mien.arrays import BoolArray, FloatArray, Rows
+from mien.arrays import BoolArray, FloatArray, IntArray, Rows
 from mien.tasks import Task
 
 
@@ -49,6 +49,60 @@ class Labels:
             {task: values[rows] for task, values in self.values.items()},
             {task: known[rows] for task, known in self.known.items()},
         )
+
+    @classmethod
+    def of(cls, values: Mapping[Task, FloatArray]) -> Self:
+        """Return labels of arrays in which NaN means unknown."""
+        known = {task: np.isfinite(array) for task, array in values.items()}
+        cells = {task: np.where(known[task], array, 0).astype(np.float32) for task, array in values.items()}
+        return cls(cells, known)
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Self]") -> Self:
+        """Return the rows of all parts, in order; a task that a part does not have is unknown there."""
+        tasks = list(dict.fromkeys(task for part in parts for task in part.values))
+        return cls(
+            {t: np.concatenate([p.values.get(t, _blank(len(p), t)) for p in parts]) for t in tasks},
+            {t: np.concatenate([p.known.get(t, _blank(len(p), t) > 0) for p in parts]) for t in tasks},
+        )
+
+
+def by_name(task: Task, names: Sequence[str], values: FloatArray) -> FloatArray:
+    """Return columns (n, len(task)) in the task's order, found by name; NaN where there is none.
+
+    Args:
+        task: whose labels are wanted.
+        names: what the columns of `values` mean; names that the task does not have are left out.
+        values: (n, len(names)), NaN for unknown.
+    """
+    ordered = np.full((len(values), len(task)), np.nan, np.float32)
+    for column, name in enumerate(names):
+        if name in task.labels:
+            ordered[:, task.index(name)] = values[:, column]
+    return ordered
+
+
+def one_hot(task: Task, vocabulary: Sequence[str], numbers: IntArray | Sequence[int]) -> FloatArray:
+    """Return classes (n, len(task)) as distributions with all weight on one; a row of NaN for unknown.
+
+    Args:
+        task: a categorical task.
+        vocabulary: what a database's numbers 0, 1, ... mean.
+        numbers: (n,) the database's numbers; outside the vocabulary, or naming a class that the task
+            does not have, means unknown.
+    """
+    table = np.full((len(vocabulary) + 1, len(task)), np.nan, np.float32)
+    for number, name in enumerate(vocabulary):
+        if name in task.labels:
+            table[number] = np.eye(len(task), dtype=np.float32)[task.index(name)]
+    codes = np.asarray(numbers, np.int64)
+    inside = (codes >= 0) & (codes < len(vocabulary))
+    return table[np.where(inside, codes, len(vocabulary))]
+
+
+def _blank(rows: int, task: Task) -> FloatArray:
+    """Return zeros (rows, len(task))."""
+    return np.zeros((rows, len(task)), np.float32)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ mistaken for another; labels move between them by name only.
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["continuous", "categorical", "binary"]
+Kind = Literal["continuous", "categorical", "binary", "intensity"]
 Behaviour = Literal["valence_arousal", "expression", "action_units"]
 
 
@@ -19,8 +19,8 @@ class Task:
     Attributes:
         name: unique; names the task in files.
         behaviour: which of the three behaviours it measures.
-        kind: continuous in [-1, 1], categorical (probabilities that sum to 1) or binary (each
-            label its own probability).
+        kind: continuous in [-1, 1], categorical (probabilities that sum to 1), binary (each label
+            its own probability) or intensity (each label from 0, absent, to 5, maximum: FACS's A to E).
         labels: label names, in the order of the values.
     """
 
@@ -31,6 +31,11 @@ class Task:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest value of a label."""
+        return {"continuous": (-1.0, 1.0), "intensity": (0.0, 5.0)}.get(self.kind, (0.0, 1.0))
 
     def index(self, label: str) -> int:
         """Return the position of a label.
@@ -73,6 +78,47 @@ ACTION_UNITS_12 = Task(
 )
 """The twelve action units of Aff-Wild2 from the second ABAW edition on."""
 
+
+
+def _units(*numbers: int) -> tuple[str, ...]:
+    """Return action units' names, their number in two digits."""
+    return tuple(f"AU{number:02d}" for number in numbers)
+
+
+_DISFA = _units(1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
+_BP4D = _units(1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+_BP4D_GRADED = _units(6, 10, 12, 14, 17)
+_EMOTIONET = _units(1, 2, 4, 5, 6, 9, 10, 12, 15, 17, 18, 20, 24, 25, 26, 28, 43, 51, 52, 53, 54, 55, 56)
+
+EXPRESSION_7_PERCEIVED = Task("expression_7_perceived", "expression", "categorical", _BASIC)
+"""The seven as viewers named them, where a database also has what the actor was asked to show."""
+
+COMPOUND_7 = Task(
+    "compound_7",
+    "expression",
+    "categorical",
+    (
+        *("fearfully_surprised", "happily_surprised", "sadly_surprised", "disgustedly_surprised"),
+        *("angrily_surprised", "sadly_fearful", "sadly_angry"),
+    ),
+)
+"""The seven compound expressions of the ABAW challenges, in their order."""
+
+ACTION_UNITS_DISFA = Task("action_units_disfa", "action_units", "binary", _DISFA)
+"""The twelve action units of DISFA, present from intensity 2 on."""
+
+INTENSITIES_DISFA = Task("intensities_disfa", "action_units", "intensity", _DISFA)
+"""The twelve action units of DISFA, graded."""
+
+ACTION_UNITS_BP4D = Task("action_units_bp4d", "action_units", "binary", _BP4D)
+"""The twelve action units by which BP4D and BP4D+ are scored."""
+
+INTENSITIES_BP4D = Task("intensities_bp4d", "action_units", "intensity", _BP4D_GRADED)
+"""The five action units of BP4D that are graded."""
+
+ACTION_UNITS_EMOTIONET = Task("action_units_emotionet", "action_units", "binary", _EMOTIONET)
+"""The twenty-three of EmotioNet's 2020 challenge; 51 to 56 are turns and tilts of the head."""
+
 TASKS = {
     task.name: task
     for task in (
@@ -82,5 +128,13 @@ TASKS = {
         VALENCE_AROUSAL,
         ACTION_UNITS_8,
         ACTION_UNITS_12,
+        EXPRESSION_7_PERCEIVED,
+        COMPOUND_7,
+        ACTION_UNITS_DISFA,
+        INTENSITIES_DISFA,
+        ACTION_UNITS_BP4D,
+        INTENSITIES_BP4D,
+        ACTION_UNITS_EMOTIONET,
     )
 }
+"""Every task by its name."""

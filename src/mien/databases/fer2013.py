@@ -4,17 +4,19 @@ Files, as their users have them, in one folder: `fer2013.csv` with a row of 48 x
 and beside it, where FERPlus is wanted, `fer2013new.csv`, whose row k belongs to row k.
 """
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, Image, IntArray
+from mien.databases.catalog import Count, Database, Protocol
+from mien.databases.findings import Findings
 from mien.databases.index import Index
+from mien.databases.text import table, whole
 from mien.errors import DatabaseError
 from mien.metrics import Score, accuracy, recalls
-from mien.records import Labels, Predictions
+from mien.records import Labels, Predictions, one_hot
 from mien.tasks import EXPRESSION_7, EXPRESSION_8_CONTEMPT, Task
 
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -30,76 +32,85 @@ FERPLUS_VOTES = (
 """The columns of votes in fer2013new.csv; NF is "not a face"."""
 
 
-def read(folder: Path) -> Index:
+def read(folder: Path, findings: Findings) -> Index:
     """Return one row per picture, with both labellings where fer2013new.csv is there.
 
+    `media` is "fer2013.csv" and `frame` the row's number in it, counted from 0; the ten votes are
+    columns.
+
     Raises:
-        DatabaseError: a file is missing or a row breaks the format.
+        DatabaseError: a file is missing, or a row breaks the format and is not skipped.
     """
-    emotions, splits = [], []
-    for number, row in _rows(folder):
-        emotions.append(_emotion(folder, number, row["emotion"]))
-        if row["Usage"] not in SPLITS:
-            raise DatabaseError(
-                f"{folder / 'fer2013.csv'}, row {number}: Usage is {row['Usage']!r}, "
-                f"expected one of {', '.join(SPLITS)}"
-            )
-        splits.append(SPLITS[row["Usage"]])
-    values = {EXPRESSION_7: np.eye(len(EXPRESSION_7), dtype=np.float32)[emotions]}
-    known = {EXPRESSION_7: np.ones_like(values[EXPRESSION_7], dtype=bool)}
+    path = folder / "fer2013.csv"
+    emotions, splits, places = [], [], []
+    for line, row in table(path, findings, ("emotion", "pixels", "Usage")):
+        with findings.row(path, line):
+            emotion = whole(row["emotion"], "emotion", 0, len(FER2013_CLASSES) - 1)
+            if row["Usage"] not in SPLITS:
+                raise ValueError(f"Usage is {row['Usage']!r}, expected one of {', '.join(SPLITS)}")
+            _pixels(row["pixels"])
+            emotions.append(emotion)
+            splits.append(SPLITS[row["Usage"]])
+            places.append(line - 2)
+    values = {EXPRESSION_7: one_hot(EXPRESSION_7, FER2013_CLASSES, emotions)}
     columns: dict[str, IntArray] = {}
+    findings.release = "fer2013.csv"
     if (folder / "fer2013new.csv").exists():
-        votes = read_votes(folder / "fer2013new.csv")
-        if len(votes) != len(emotions):
+        votes = read_votes(folder / "fer2013new.csv", findings)
+        if len(votes) <= max(places, default=-1):
             raise DatabaseError(
-                f"{folder / 'fer2013new.csv'}: {len(votes)} rows, expected {len(emotions)} as in fer2013.csv"
+                f"{folder / 'fer2013new.csv'}: {len(votes)} rows, expected as many as in fer2013.csv"
             )
-        values[EXPRESSION_8_CONTEMPT], usable = distribution(votes)
-        known[EXPRESSION_8_CONTEMPT] = np.repeat(usable[:, None], len(EXPRESSION_8_CONTEMPT), axis=1)
-        columns["ferplus_majority"] = majority(votes)
-    return Index(
-        database="fer2013",
-        split=np.array(splits),
-        source=np.array([f"fer2013.csv:{number}" for number in range(1, len(emotions) + 1)]),
-        labels=Labels(values, known),
+        votes = votes[places]
+        values[EXPRESSION_8_CONTEMPT] = distribution(votes)
+        columns = {f"votes_{name}": votes[:, i] for i, name in enumerate(FERPLUS_VOTES)}
+        findings.release = "fer2013.csv with FERPlus"
+    return Index.of(
+        "fer2013",
+        Labels.of(values),
+        split=splits,
+        video=[f"fer{place:07d}" for place in places],
+        media="fer2013.csv",
+        frame=places,
         columns=columns,
+        cropped=True,
     )
 
 
-def pictures(folder: Path) -> Iterator[Image]:
-    """Yield the pictures in the order of `read`, grey, (48, 48)."""
-    for number, row in _rows(folder):
-        pixels = np.array(row["pixels"].split(), dtype=np.int64)
-        if pixels.size != 48 * 48 or pixels.min() < 0 or pixels.max() > 255:
-            raise DatabaseError(
-                f"{folder / 'fer2013.csv'}, row {number}: {pixels.size} pixels, "
-                f"expected {48 * 48} numbers from 0 to 255"
-            )
-        yield pixels.astype(np.uint8).reshape(48, 48)
+def pictures(folder: Path, media: str, frames: IntArray) -> Iterator[tuple[int, Image]]:
+    """Yield (frame, its picture in grey, (48, 48)) for the wanted frames, which rise."""
+    wanted = set(frames.tolist())
+    for line, row in table(folder / media, Findings(skip=True), ("pixels",)):
+        if line - 2 in wanted:
+            yield line - 2, _pixels(row["pixels"])
+        elif line - 2 > frames[-1]:
+            return
 
 
-def read_votes(path: Path) -> IntArray:
-    """Return the votes of fer2013new.csv, (n, 10) in the order of FERPLUS_VOTES.
+def _pixels(text: str) -> Image:
+    """Return a row's picture."""
+    pixels = np.fromstring(text, dtype=np.int64, sep=" ") if text.replace(" ", "").isdigit() else np.zeros(0)
+    if pixels.size != 48 * 48 or pixels.max() > 255:
+        raise ValueError(f"pixels are {text[:40]!r}..., expected {48 * 48} whole numbers from 0 to 255")
+    return pixels.astype(np.uint8).reshape(48, 48)
+
+
+def read_votes(path: Path, findings: Findings) -> IntArray:
+    """Return the votes of fer2013new.csv, (n, 10) in the order of FERPLUS_VOTES; -1 in a skipped row.
 
     Raises:
-        DatabaseError: a column is missing or a vote is not a whole number from 0 to 10.
+        DatabaseError: a column is missing, or a vote is no whole number from 0 to 10 and not skipped.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in FERPLUS_VOTES if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DatabaseError(f"{path}: no column {', '.join(missing)}")
-        votes = []
-        for number, row in enumerate(reader, 1):
-            try:
-                votes.append([int(row[name]) for name in FERPLUS_VOTES])
-            except (TypeError, ValueError) as error:
-                raise DatabaseError(f"{path}, row {number}: votes are not whole numbers") from error
+    votes: list[list[int]] = []
+    for line, row in table(path, findings, FERPLUS_VOTES):
+        votes.extend([[-1] * len(FERPLUS_VOTES)] * (line - 2 - len(votes)))
+        with findings.row(path, line):
+            votes.append([whole(row[name], f"votes for {name}", 0, 10) for name in FERPLUS_VOTES])
     return np.array(votes, dtype=np.int64).reshape(-1, len(FERPLUS_VOTES))
 
 
-def distribution(votes: IntArray) -> tuple[FloatArray, BoolArray]:
-    """Return the votes as distributions over EXPRESSION_8_CONTEMPT, (n, 8), and which rows are usable.
+def distribution(votes: IntArray) -> FloatArray:
+    """Return the votes as distributions over EXPRESSION_8_CONTEMPT, (n, 8); NaN rows are not usable.
 
     As in the labels' own code, a class with a single vote counts as none, and a picture that most
     voted unknown or not a face is not usable; the rest is normalised over the eight classes.
@@ -108,8 +119,8 @@ def distribution(votes: IntArray) -> tuple[FloatArray, BoolArray]:
     usable = (kept.argmax(axis=1) < len(EXPRESSION_8_CONTEMPT)) & (kept[:, :8].sum(axis=1) > 0)
     order = [FERPLUS_VOTES.index(name) for name in EXPRESSION_8_CONTEMPT.labels]
     shares = kept[:, order].astype(np.float32)
-    shares[~usable] = 0
-    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1), usable
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
+    return np.where(usable[:, None], shares, np.float32(np.nan))
 
 
 def majority(votes: IntArray) -> IntArray:
@@ -136,8 +147,8 @@ def scores(index: Index, predictions: Predictions) -> list[Score]:
     note = f"{int((~fresh).sum())} pictures that stand in Training left out"
     truth7 = index.labels.values[EXPRESSION_7].argmax(axis=1)
     rows = _scored("FER2013, 7 classes", EXPRESSION_7, truth7, fresh, predictions, note)
-    if "ferplus_majority" in index.columns:
-        truth8 = index.columns["ferplus_majority"]
+    if "votes_neutral" in index.columns:
+        truth8 = majority(np.stack([index.columns[f"votes_{name}"] for name in FERPLUS_VOTES], axis=1))
         known = fresh & (truth8 >= 0)
         rows += _scored(
             "FERPlus, 8 classes, majority", EXPRESSION_8_CONTEMPT, truth8, known, predictions, note
@@ -179,22 +190,34 @@ def _choice(task: Task, predictions: Predictions) -> IntArray:
     return np.take(ours, best)
 
 
-def _rows(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (row number from 1, row) of fer2013.csv; header names may have leading spaces."""
-    path = folder / "fer2013.csv"
-    if not path.exists():
-        raise DatabaseError(f"{folder}: no fer2013.csv in it")
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        names = [name.strip() for name in reader.fieldnames or ()]
-        if not {"emotion", "pixels", "Usage"} <= set(names):
-            raise DatabaseError(f"{path}: the header is {','.join(names)}, expected emotion,pixels,Usage")
-        reader.fieldnames = names
-        yield from enumerate(reader, 1)
-
-
-def _emotion(folder: Path, number: int, text: str) -> int:
-    """Return the contest's number as an index of EXPRESSION_7."""
-    if not text.isdigit() or int(text) >= len(FER2013_CLASSES):
-        raise DatabaseError(f"{folder / 'fer2013.csv'}, row {number}: emotion is {text!r}, expected 0 to 6")
-    return EXPRESSION_7.index(FER2013_CLASSES[int(text)])
+DATABASE = Database(
+    title="FER2013 and FERPlus",
+    tasks=(EXPRESSION_7, EXPRESSION_8_CONTEMPT),
+    read=read,
+    pictures=pictures,
+    scores=scores,
+    protocols=(
+        Protocol(
+            name="FER2013",
+            task=EXPRESSION_7,
+            metric="accuracy",
+            aggregation="all pictures of the test part",
+            note="pictures that also stand in Training are left out",
+        ),
+        Protocol(
+            name="FERPlus majority",
+            task=EXPRESSION_8_CONTEMPT,
+            metric="accuracy",
+            aggregation="pictures of the test part with a majority label",
+            note="how many pictures have one depends on the mode: see `majority`",
+        ),
+    ),
+    counts=(
+        Count(28_709, split="train"),
+        Count(3_589, split="validation"),
+        Count(3_589, split="test"),
+    ),
+    licence="FERPlus labels: MIT. FER2013 pictures: gathered by web search, no clear licence.",
+    obtain="FER2013: the 2013 Kaggle contest's page. FERPlus: github.com/microsoft/FERPlus.",
+    citation="Goodfellow et al., ICONIP 2013; Barsoum et al., ICMI 2016 (FERPlus)",
+)
