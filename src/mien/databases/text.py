@@ -59,7 +59,10 @@ def table(
     """
     rows = lines(path, findings)
     _, first = next(rows, (1, ""))
-    names = [name.strip("' ") for name in fields(first, delimiter)]
+    try:
+        names = [name.strip("' ") for name in fields(first, delimiter)]
+    except ValueError as error:
+        raise DatabaseError(f"{path}: the header is {error}") from error
     missing = [name for name in required if name not in names]
     if missing:
         raise DatabaseError(f"{path}: no column {', '.join(missing)}; the header is {first[:200]!r}")
