@@ -230,6 +230,8 @@ def test_mixed_padding_of_numbers_is_found(release: str, made: Made) -> None:
 @every_database
 def test_missing_pictures_are_told(release: str, made: Made) -> None:
     if not made.lost:
+        if not (made.texts or made.others):
+            pytest.skip("its labels are in the names of its files: a lost picture is a lost row")
         assert not [p for p in made.folder.rglob("*") if p.suffix.lower() in PICTURES | VIDEOS]
         pytest.skip("it has no files of pictures or videos")
     whole = Findings()
