@@ -17,6 +17,8 @@ Matroska, WebM and FLV at the end of what is left (more than half a second is mi
 header states, or the last packet is incomplete). MPEG program and transport streams, raw streams and
 files written live state no length: a cut there passes for the end.
 
+`timestamps` gives the frames' times without decoding them, where the container is one that states them.
+
 Memory does not grow while decoding. FFmpeg keeps the index of an MP4 file, about 20 MB for an hour of
 video with sound; other containers have next to none.
 """
@@ -30,11 +32,13 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, overload
 
 import av
 import cv2
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
@@ -42,7 +46,7 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from mien.arrays import Image
+from mien.arrays import FloatArray, Image
 from mien.errors import MediaError
 from mien.media.frames import Frame, MediaInfo
 
@@ -61,8 +65,14 @@ DAMAGED = 0.1
 _LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """Titles in a broken coding are no reason to refuse a file; from PyAV 19 on they never are."""
 
+LENGTH_STATED = ("matroska,webm", "flv", "flac", "aiff", "au")
+"""Containers whose header states their length; of others FFmpeg may have guessed it from the file's size."""
+
 MISSING = 0.5
 """Seconds by which a file may end before the time its header states."""
+
+STAMPED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv")
+"""Containers in which a packet is a frame and has its own time; elsewhere it may be a field, or have none."""
 
 Turn = tuple[bool, bool, bool]
 """How to show a stored picture: transposed first, then mirrored in x, then in y."""
@@ -109,6 +119,28 @@ class Video:
         if self._frames is not None:
             self._frames.close()
             self._frames = None
+
+
+def timestamps(path: Path) -> FloatArray:
+    """Return the time of every frame in order of presentation, (n,), equal to their `Frame.seconds`.
+
+    They are read from the packets, many times as fast as decoding. Where packets do not tell
+    (other containers than STAMPED, a start in the middle of a group of pictures), frames are decoded.
+    A damaged packet, whose frame is missing when decoded, is not noticed unless decoded.
+
+    Raises:
+        MediaError: the file cannot be read, holds no video, or is cut short.
+    """
+    with open_container(path) as container:
+        stream = moving_stream(container, path)
+        refuse_cut_index(stream, path)
+        stamps = _packet_stamps(container, stream, path) if container.format.name in STAMPED else None
+        if stamps is not None and stream.time_base is not None:
+            return np.array([float(stamp * stream.time_base) for stamp in sorted(stamps)])
+    with open_container(path) as container:
+        stream = moving_stream(container, path)
+        stream.codec_context.thread_type = "AUTO"
+        return np.array([seconds for seconds, _ in _timed(container, stream, path)])
 
 
 def refuse_unreadable(path: Path) -> bytes:
@@ -159,10 +191,10 @@ def open_container(path: Path) -> InputContainer:
 def _info(path: Path) -> MediaInfo:
     """Return what is known of a video, from its header and its first frame."""
     with open_container(path) as container:
-        stream = _video_stream(container, path)
-        _refuse_cut_index(stream, path)
+        stream = moving_stream(container, path)
+        refuse_cut_index(stream, path)
         stream.codec_context.thread_count = 1
-        first = next(_pictures(container, stream, path), None)
+        first = next(decoded(container, stream, path), None)
         if first is None:
             raise MediaError(f"{path}: holds no frame that can be decoded")
         width, height = first.width, first.height
@@ -180,65 +212,104 @@ def _info(path: Path) -> MediaInfo:
 
 
 def _frames(path: Path, threads: int) -> Generator[Frame]:
-    """Yield the frames of a file; the container is opened and closed here, by whoever iterates.
-
-    Time stamps are pts x time base. A frame without pts takes its dts, and without that the time of
-    the frame before plus one frame at the average rate (0 for the first).
-    """
+    """Yield the frames of a file; the container is opened and closed here, by whoever iterates."""
     with open_container(path) as container:
-        stream = _video_stream(container, path)
+        stream = moving_stream(container, path)
         stream.codec_context.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        step = 1 / stream.average_rate if stream.average_rate else Fraction(0)
-        turn, size, seconds = (False, False, False), (0, 0), -step
+        turn, size = (False, False, False), (0, 0)
         try:
-            for number, picture in enumerate(_pictures(container, stream, path)):
+            for number, (seconds, picture) in enumerate(_timed(container, stream, path)):
                 if number == 0:
                     turn, size = _turn(picture), (picture.width, picture.height)
-                stamp = picture.pts if picture.pts is not None else picture.dts
-                if stamp is not None and stream.time_base is not None:
-                    seconds = stamp * stream.time_base
-                else:
-                    seconds += step
-                yield Frame(number, float(seconds), _upright(_pixels(picture, size), turn))
+                yield Frame(number, seconds, _upright(_pixels(picture, size), turn))
         except MediaError:
             raise
         except Exception as error:
             raise MediaError(f"{path}: cannot be decoded ({error})") from error
 
 
-def _pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Yield the decoded frames of one stream, and judge at the end if the file was whole.
+def _timed(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield decoded frames with their seconds.
+
+    Time stamps are pts x time base. A frame without pts takes its dts, and without that the time of
+    the frame before plus one frame at the average rate (0 for the first).
+    """
+    step = 1 / stream.average_rate if stream.average_rate else Fraction(0)
+    seconds = -step
+    for picture in decoded(container, stream, path):
+        stamp = picture.pts if picture.pts is not None else picture.dts
+        if stamp is not None and stream.time_base is not None:
+            seconds = stamp * stream.time_base
+        else:
+            seconds += step
+        yield float(seconds), picture
+
+
+def _packet_stamps(container: InputContainer, stream: VideoStream, path: Path) -> list[int] | None:
+    """Return the pts of the packets that are shown; None where only decoding can tell the frames."""
+    stamps: list[int] = []
+    start: int | None = None
+    some_hidden = stream.codec_context.name == "vp8"  # some packets only help to predict others
+    for packet in packets(container, path):
+        if packet.stream_index != stream.index or packet.is_discard:
+            continue
+        if packet.pts is None or (start is None and not packet.is_keyframe):
+            return None
+        start = packet.pts if start is None else start
+        if not some_hidden or memoryview(packet)[0] & 0x10:
+            stamps.append(packet.pts)
+    if start is None or min(stamps, default=start) < start or len(set(stamps)) < len(stamps):
+        return None  # what precedes the first key frame is not shown; of two stamps alike one is wrong
+    return stamps
+
+
+def packets(container: InputContainer, path: Path) -> Iterator["Packet[Stream]"]:
+    """Yield the packets of every stream, and judge at the end if the file was whole.
 
     Every stream is demultiplexed, since a header states the end of the longest.
+
+    Raises:
+        MediaError: the file is cut short or damaged.
     """
-    stated, reached = _stated_seconds(container, stream), Fraction(0)
-    packets = damaged = decoded = 0
-    incomplete = False
+    stated, reached = _stated_seconds(container), Fraction(0)
+    incomplete, number = False, 0
     try:
-        for packet in chain(container.demux(), [None]):  # None: what the decoder still holds
-            if packet is not None:
-                if not packet.size:
-                    continue
+        for packet in container.demux():
+            if packet.size:
+                number += 1
                 incomplete, reached = packet.is_corrupt, max(reached, _end(packet))
-                if packet.stream_index != stream.index:
-                    continue
-            packets += 1
-            try:
-                pictures = stream.decode(cast("Packet[VideoStream] | None", packet))
-            except av.FFmpegError:
-                damaged += 1
-                continue
-            for picture in pictures:
-                decoded += 1
-                yield picture
+                yield packet
     except av.FFmpegError as error:
-        raise MediaError(f"{path}: cut short or damaged after {decoded} frames ({error.strerror})") from error
+        raise MediaError(f"{path}: cut short or damaged after {number} packets ({error.strerror})") from error
     if incomplete or stated - reached > MISSING:
         length = "" if math.isnan(stated) else f" of {stated:.2f} s"
-        raise MediaError(f"{path}: cut short after {decoded} frames (ends at {float(reached):.2f}{length})")
-    if damaged > DAMAGED * packets:
-        raise MediaError(f"{path}: damaged: {damaged} of {packets} packets cannot be decoded")
+        raise MediaError(f"{path}: cut short (ends at {float(reached):.2f}{length})")
+
+
+@overload
+def decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]: ...
+@overload
+def decoded(container: InputContainer, stream: AudioStream, path: Path) -> Iterator[AudioFrame]: ...
+def decoded(container: InputContainer, stream: Any, path: Path) -> Iterator[Any]:
+    """Yield the decoded frames of one stream of pictures or sound, passing over damaged packets.
+
+    Raises:
+        MediaError: the file is cut short, or more than one packet in ten is damaged.
+    """
+    tried = damaged = 0
+    for packet in chain(packets(container, path), [None]):  # None: what the decoder still holds
+        if packet is not None and packet.stream_index != stream.index:
+            continue
+        tried += 1
+        try:
+            frames = stream.decode(packet)
+        except av.FFmpegError:
+            damaged += 1
+            continue
+        yield from frames
+    if damaged > DAMAGED * tried:
+        raise MediaError(f"{path}: damaged: {damaged} of {tried} packets cannot be decoded")
 
 
 def _ahead(source: Callable[[], Generator[Frame]]) -> Generator[Frame]:
@@ -274,10 +345,15 @@ def _ahead(source: Callable[[], Generator[Frame]]) -> Generator[Frame]:
                 continue
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+def moving_streams(container: InputContainer) -> list[VideoStream]:
+    """Return the streams of moving pictures; the cover of a record is none."""
+    streams = container.streams.video
+    return [s for s in streams if not Disposition(s.disposition) & Disposition.attached_pic]
+
+
+def moving_stream(container: InputContainer, path: Path) -> VideoStream:
     """Return the stream of moving pictures that a player would show."""
-    streams = container.streams
-    moving = [s for s in streams.video if not Disposition(s.disposition) & Disposition.attached_pic]
+    streams, moving = container.streams, moving_streams(container)
     if not moving:
         cover = " and a cover picture" if streams.video else ""
         raise MediaError(f"{path}: holds {'only sound' + cover + ', ' if streams.audio else ''}no video")
@@ -288,19 +364,20 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def _refuse_cut_index(stream: VideoStream, path: Path) -> None:
-    """Refuse a file whose own index points beyond its end."""
+def refuse_cut_index(stream: Stream, path: Path) -> None:
+    """Refuse a file whose own index of a stream points beyond the file's end."""
     size = path.stat().st_size
     end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     if end > size:
         raise MediaError(f"{path}: cut short: its index reaches to byte {end}, the file ends at {size}")
 
 
-def _stated_seconds(container: InputContainer, stream: VideoStream) -> float:
+def _stated_seconds(container: InputContainer) -> float:
     """Return the end that the header states, on the container's clock; NaN where none is to be trusted."""
-    if container.format.name == "avi" and stream.average_rate:
-        return float(stream.frames / stream.average_rate)
-    if container.format.name in ("matroska,webm", "flv") and container.duration:
+    if container.format.name == "avi":
+        moving = [stream for stream in moving_streams(container) if stream.average_rate]
+        return max((float(s.frames / s.average_rate) for s in moving if s.average_rate), default=math.nan)
+    if container.format.name in LENGTH_STATED and container.duration:
         return container.duration / av.time_base
     return math.nan
 
