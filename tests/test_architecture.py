@@ -22,7 +22,7 @@ ORDER = (
     ("records",),
     ("media", "faces"),
     ("inputs", "databases"),
-    ("bundle", "annotation", "preparation"),
+    ("bundle", "annotation", "preparation", "interchange"),
     ("analysis", "evaluation", "benchmark", "learning"),
     ("reports", "cluster"),
     ("studio",),

@@ -16,7 +16,6 @@ from mien.benchmark import evaluate
 from mien.bundle import Bundle
 from mien.databases import fer2013
 from mien.errors import BundleError, DatabaseError, MienError, OutputError, SettingsError
-from mien.faces.detection import Mtcnn
 from mien.inputs import Preprocessing, middle
 from mien.learning import checkpoint
 from mien.learning.augmentation import augment
@@ -25,9 +24,10 @@ from mien.learning.losses import cross_entropy
 from mien.learning.network import Network
 from mien.learning.recipe import AugmentationSettings, NetworkSettings, OptimisationSettings, Recipe, read
 from mien.learning.training import load_network, train
-from mien.preparation import MARGIN, Prepared, prepare
+from mien.preparation.prepared import MARGIN, Prepared
+from mien.preparation.run import Options, prepare
 from mien.tasks import EXPRESSION_7, EXPRESSION_8_CONTEMPT
-from mien.testing.databases import make_fer2013
+from mien.testing.databases.fer2013 import make_fer2013
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 SMALL = Recipe(
@@ -37,13 +37,14 @@ SMALL = Recipe(
     network=NetworkSettings(widths=(8, 16), depth=1, stem=8, dropout=0.1),
     optimisation=OptimisationSettings(epochs=3, batch=16, rate=0.05, warmup=1, precision="fp32"),
 )
+QUIET = Options(quality=0, quiet=True)
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("data")
     make_fer2013(place / "fer", train=96, validation=40, test=40)
-    prepare("fer2013", place / "fer", place / "prepared", SMALL.preprocessing, Mtcnn())
+    prepare("fer2013", place / "fer", place / "prepared", SMALL.preprocessing, QUIET)
     return place / "prepared"
 
 
@@ -86,10 +87,10 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str, said: str) -> None:
 
 def test_prepared_crops_are_the_networks_crops_with_a_margin(prepared: Path) -> None:
     data = Prepared.open(prepared)
-    assert data.crops.shape == (176, 32 + 2 * MARGIN, 32 + 2 * MARGIN)
+    assert data.crops[:].shape == (176, 32 + 2 * MARGIN, 32 + 2 * MARGIN)
     assert SMALL.preprocessing.widened(48) == data.preprocessing
     assert data.index.columns["seen_in_training"].sum() == 1
-    picture = next(fer2013.pictures(prepared.parent / "fer"))
+    _, picture = next(fer2013.pictures(prepared.parent / "fer", "fer2013.csv", np.array([0])))
     landmarks = np.array([[15, 18], [33, 18], [24, 28], [17, 38], [31, 38]], np.float32)
     np.testing.assert_array_equal(
         middle(data.preprocessing.crop(picture, landmarks)[None], 32)[0],
@@ -99,9 +100,9 @@ def test_prepared_crops_are_the_networks_crops_with_a_margin(prepared: Path) -> 
 
 def test_prepared_folder_is_whole_or_refused(prepared: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists already"):
-        prepare("fer2013", prepared.parent / "fer", prepared, SMALL.preprocessing, Mtcnn())
+        prepare("fer2013", prepared.parent / "fer", prepared, SMALL.preprocessing, QUIET)
     with pytest.raises(DatabaseError, match="fer2013"):
-        prepare("fer2013", tmp_path, tmp_path / "out", SMALL.preprocessing, Mtcnn())
+        prepare("fer2013", tmp_path, tmp_path / "out", SMALL.preprocessing, QUIET)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DatabaseError, match="not a complete prepared database"):
         Prepared.open(tmp_path)
@@ -204,7 +205,7 @@ def test_a_run_of_another_recipe_and_data_that_do_not_fit_are_refused(prepared: 
 
 def test_a_loss_that_is_no_number_stops_with_its_rows(prepared: Path, tmp_path: Path) -> None:
     wild = replace(SMALL, optimisation=replace(SMALL.optimisation, rate=1e12, clip=1e12, warmup=0))
-    with pytest.raises(MienError, match=r"epoch \d+, step \d+: the loss is .*fer2013.csv:"):
+    with pytest.raises(MienError, match=r"epoch \d+, step \d+: the loss is .*fer2013\.csv, frame \d+"):
         train(wild, Prepared.open(prepared), tmp_path / "run")
 
 

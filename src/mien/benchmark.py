@@ -8,7 +8,7 @@ from mien.databases import DATABASES
 from mien.errors import DatabaseError
 from mien.inputs import middle
 from mien.metrics import Score
-from mien.preparation import Prepared
+from mien.preparation.prepared import Prepared
 from mien.records import Predictions
 
 
@@ -21,9 +21,13 @@ def evaluate(predictor: Predictor, data: Prepared, split: str) -> list[Score]:
         split: "train", "validation" or "test".
 
     Raises:
-        DatabaseError: the part is empty, or was prepared for another kind of network.
+        DatabaseError: the part is empty, was prepared for another kind of network, or is of a database
+            whose protocol cannot be run yet.
     """
-    rows = np.flatnonzero(data.index.split == split)
+    scores = DATABASES[data.index.database].scores
+    if scores is None:
+        raise DatabaseError(f"{data.index.database}: its protocol cannot be run yet")
+    rows = np.flatnonzero(data.index.split.matches(split))
     if not len(rows):
         raise DatabaseError(f"{data.index.database}: no rows in the part {split!r}")
     if predictor.preprocessing.widened(data.preprocessing.size) != data.preprocessing:
@@ -39,7 +43,7 @@ def evaluate(predictor: Predictor, data: Prepared, split: str) -> list[Score]:
         len(rows),
         "elsewhere the whole picture is used; every row is scored",
     )
-    return [coverage, *DATABASES[index.database].scores(index, predict(predictor, data, rows))]
+    return [coverage, *scores(index, predict(predictor, data, rows))]
 
 
 def predict(predictor: Predictor, data: Prepared, rows: IntArray) -> Predictions:

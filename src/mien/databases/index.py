@@ -150,6 +150,11 @@ class Index:
             **named,
         )
 
+    def compact(self) -> Self:
+        """Return the same rows, with names of no row forgotten."""
+        named: dict[str, Any] = {name: getattr(self, name).compact() for name in NAMED}
+        return replace(self, groups={name: group.compact() for name, group in self.groups.items()}, **named)
+
     def with_columns(self, columns: Mapping[str, Column]) -> Self:
         """Return the same rows with more columns."""
         return replace(self, columns={**self.columns, **columns})
@@ -220,9 +225,9 @@ class Index:
 
 def _dictionary(names: Names) -> pa.DictionaryArray:
     """Return names as Arrow keeps them; the vocabulary holds just what rows have."""
-    used, codes = np.unique(names.codes, return_inverse=True)
-    spelled = pa.array([str(name) for name in names.vocabulary[used]], pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), spelled)
+    compact = names.compact()
+    spelled = pa.array([str(name) for name in compact.vocabulary], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(compact.codes), spelled)
 
 
 def _names(column: pa.ChunkedArray) -> Names:

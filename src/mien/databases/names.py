@@ -51,6 +51,11 @@ class Names:
     def __getitem__(self, rows: Rows) -> Self:
         return type(self)(self.codes[rows], self.vocabulary)
 
+    def compact(self) -> Self:
+        """Return the same names with a vocabulary of just those that rows have."""
+        used, codes = np.unique(self.codes, return_inverse=True)
+        return type(self)(codes.astype(np.int32), self.vocabulary[used])
+
     def at(self, row: int) -> str:
         """Return the name of one row."""
         return str(self.vocabulary[self.codes[row]])
@@ -67,4 +72,4 @@ class Names:
     def counts(self) -> dict[str, int]:
         """Return how many rows have each name, in the vocabulary's order; names of no row left out."""
         numbers = np.bincount(self.codes, minlength=len(self.vocabulary))
-        return {str(name): int(n) for name, n in zip(self.vocabulary, numbers, strict=True) if n}
+        return {str(self.vocabulary[code]): int(numbers[code]) for code in np.flatnonzero(numbers)}

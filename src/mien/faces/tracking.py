@@ -162,7 +162,7 @@ class Tracker:
         for track, sight in followed:
             if id(track) in matched:
                 continue
-            track.here = sight is not None and all(_overlap(sight.box, other.box) < SAME for other in seen)
+            track.here = sight is not None and all(overlap(sight.box, other.box) < SAME for other in seen)
             if sight is not None and track.here:
                 track.see(sight, self._now)
                 seen.append(sight)
@@ -280,7 +280,7 @@ def _sound(followed: list[tuple[_Track, _Sight | None]]) -> bool:
     boxes = [sight.box for _, sight in followed if sight is not None]
     if len(boxes) < len(followed):
         return False
-    return all(_overlap(a, b) < SAME for row, a in enumerate(boxes) for b in boxes[:row])
+    return all(overlap(a, b) < SAME for row, a in enumerate(boxes) for b in boxes[:row])
 
 
 def _centre(box: FloatArray) -> FloatArray:
@@ -291,7 +291,7 @@ def _area(box: FloatArray) -> float:
     return max(float(box[2] * box[3]), 1e-6)
 
 
-def _overlap(a: FloatArray, b: FloatArray) -> float:
+def overlap(a: FloatArray, b: FloatArray) -> float:
     """Return the intersection over the union of two boxes."""
     sides = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
     shared = float(np.prod(np.maximum(sides, 0)))

@@ -24,7 +24,7 @@ from mien.learning.losses import cross_entropy
 from mien.learning.network import Network
 from mien.learning.recipe import OptimisationSettings, Recipe
 from mien.metrics import accuracy
-from mien.preparation import Prepared
+from mien.preparation.prepared import Prepared
 
 
 def train(recipe: Recipe, data: Prepared, run: Path, threads: int = 0) -> Path:
@@ -49,7 +49,7 @@ def train(recipe: Recipe, data: Prepared, run: Path, threads: int = 0) -> Path:
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {name: value.clone() for name, value in network.state_dict().items()}
     optimiser = _optimiser(network, settings)
-    rows = np.flatnonzero(data.index.split == "train")
+    rows = np.flatnonzero(data.index.split.matches("train") & (data.index.columns["picture"] == 1))
     per_epoch = len(rows) // settings.batch
     first = _resumed(run, recipe, network, average, optimiser)
     with (
@@ -67,7 +67,7 @@ def train(recipe: Recipe, data: Prepared, run: Path, threads: int = 0) -> Path:
                 chosen = np.sort(order[step * settings.batch : (step + 1) * settings.batch])
                 loss = _loss(network, recipe, data, chosen, chance)
                 if not torch.isfinite(loss):
-                    sources = ", ".join(data.index.source[chosen[:8]])
+                    sources = ", ".join(data.index.describe(row) for row in chosen[:8])
                     raise MienError(
                         f"epoch {epoch}, step {step}: the loss is {loss.item()} (rows {sources}, ...)"
                     )
@@ -92,7 +92,9 @@ def evaluate(network: Network, data: Prepared, recipe: Recipe) -> dict[str, floa
     Counted are rows whose label has one clear class (more than half of the distribution); rows
     whose picture also stands in the training part are left out.
     """
-    rows = np.flatnonzero((data.index.split == "validation") & (data.index.columns["seen_in_training"] == 0))
+    columns = data.index.columns
+    fresh = (columns["seen_in_training"] == 0) & (columns["picture"] == 1)
+    rows = np.flatnonzero(data.index.split.matches("validation") & fresh)
     network.eval()
     outputs: dict[str, list[Tensor]] = {task.name: [] for task in network.tasks}
     with torch.no_grad():

@@ -1,15 +1,13 @@
-"""The command line. Heavy modules are imported inside the commands, so that help is instant."""
+"""The command that analyses."""
 
-import signal
 import sys
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from mien.cli.main import FOLDER, guarded, main
 from mien.errors import InputError, MienError, OutputError
 
 if TYPE_CHECKING:
@@ -17,49 +15,10 @@ if TYPE_CHECKING:
 
     from mien.analysis import Summary
     from mien.faces.detection import Detector
-    from mien.learning.recipe import Recipe
     from mien.media.frames import Frame
     from mien.reports.results import Engine, Output
 
-P = ParamSpec("P")
 T = TypeVar("T")
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
-ANY = click.Path(path_type=Path)
-
-
-def guarded(command: Callable[P, T]) -> Callable[P, T]:
-    """Return the command with mien's own errors turned into one line and exit code 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return command(*args, **kwargs)
-        except MienError as error:
-            click.echo(f"mien: {error}", err=True)
-        except KeyboardInterrupt:
-            click.echo("mien: interrupted; nothing was written for what was not finished", err=True)
-            sys.exit(130)
-        sys.exit(1)
-
-    return run
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="mien", message="mien %(version)s")
-def main() -> None:
-    r"""Facial affect in the wild: expressions, action units, valence and arousal.
-
-    \b
-    Example:
-        mien analyze talk.mp4
-    """
-    signal.signal(signal.SIGTERM, _terminate)
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    """End as Ctrl-C does when asked to terminate, so that nothing half-written stays."""
-    raise KeyboardInterrupt
 
 
 @main.command()
@@ -153,98 +112,6 @@ def analyze(
                 f"mien: {len(problems)} of {total} files could not be analysed (named above)", err=True
             )
         sys.exit(1)
-
-
-@main.command()
-@click.argument("database", metavar="NAME")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option("-o", "--output", required=True, type=FOLDER, help="Prepared folder to make.")
-@click.option("--recipe", required=True, type=FILE, help="Recipe whose preprocessing is applied.")
-@guarded
-def prepare(database: str, folder: Path, output: Path, recipe: Path) -> None:
-    r"""Find, align and pack the faces of a database, once.
-
-    \b
-    Example (FOLDER holds fer2013.csv and fer2013new.csv):
-        mien prepare fer2013 FOLDER -o prepared/ --recipe recipes/expression_fast.toml
-    """
-    from mien.databases import DATABASES
-    from mien.errors import SettingsError
-    from mien.faces.detection import Mtcnn
-    from mien.preparation import prepare as prepare_database
-
-    if database not in DATABASES:
-        raise SettingsError(f"no database {database!r}; known are {', '.join(DATABASES)}")
-    counts = prepare_database(database, folder, output, _recipe(recipe).preprocessing, Mtcnn())
-    click.echo(f"{output}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
-
-
-@main.command()
-@click.argument("recipe", type=FILE)
-@click.argument("prepared", type=FOLDER)
-@click.option(
-    "-o", "--output", required=True, type=FOLDER, help="Run folder; a run that stopped in it goes on."
-)
-@click.option(
-    "--threads", default=0, type=click.IntRange(0), help="Processor threads. Default: torch's choice."
-)
-@guarded
-def train(recipe: Path, prepared: Path, output: Path, threads: int) -> None:
-    r"""Train a network by a recipe; started again, it goes on where it stopped.
-
-    \b
-    Example:
-        mien train recipes/expression_fast.toml prepared/ -o runs/expression_fast
-    """
-    from mien.preparation import Prepared
-
-    _needs_torch()
-    from mien.learning.training import train as train_network
-
-    click.echo(train_network(_recipe(recipe), Prepared.open(prepared), output, threads))
-
-
-@main.command()
-@click.argument("checkpoint", type=FILE)
-@click.option("-o", "--output", required=True, type=FOLDER, help="Bundle folder to make.")
-@click.option("--card", type=FILE, help="JSON file: training data, licence, scores, limits.")
-@guarded
-def export(checkpoint: Path, output: Path, card: Path | None) -> None:
-    r"""Write a trained network as a bundle; refused unless ONNX and torch agree to 1e-4.
-
-    \b
-    Example:
-        mien export runs/expression_fast/last.safetensors -o bundle/ --card recipes/expression_fast.card.json
-    """
-    _needs_torch()
-    from mien.learning.export import export as export_bundle
-    from mien.learning.export import read_card
-
-    difference = export_bundle(checkpoint, output, read_card(card) if card else {})
-    click.echo(f"{output}: ONNX and torch differ by at most {difference:.1e}")
-
-
-@main.command()
-@click.argument("bundle", type=FOLDER)
-@click.argument("prepared", type=FOLDER)
-@click.option(
-    "--split", default="validation", show_default=True, type=click.Choice(["train", "validation", "test"])
-)
-@guarded
-def evaluate(bundle: Path, prepared: Path, split: str) -> None:
-    r"""Score a bundle on a part of a prepared database, by the database's protocol.
-
-    \b
-    Example ('shipped' is the bundle inside the package):
-        mien evaluate shipped prepared/ --split test
-    """
-    from mien.benchmark import evaluate as evaluate_bundle
-    from mien.bundle import Bundle, shipped
-    from mien.preparation import Prepared
-
-    opened = Bundle.load(shipped() if str(bundle) == "shipped" else bundle, threads=0)
-    for score in evaluate_bundle(opened, Prepared.open(prepared), split):
-        click.echo(str(score))
 
 
 class Job:
@@ -367,24 +234,6 @@ def _detector(name: str) -> "Detector":
     from mien.faces.yunet import Yunet
 
     return Mtcnn() if name == "mtcnn" else Yunet(Path(name))
-
-
-def _recipe(path: Path) -> "Recipe":
-    """Return a recipe file's settings."""
-    from mien.learning.recipe import read
-
-    return read(path)
-
-
-def _needs_torch() -> None:
-    """Refuse in one line where the training extra is not installed."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("torch", "safetensors", "onnx") if find_spec(name) is None]
-    if missing:
-        raise MienError(
-            f"this command needs {', '.join(missing)}; install them with: pip install 'mien[train]'"
-        )
 
 
 def _told(line: str) -> str:

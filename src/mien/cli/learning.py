@@ -1,0 +1,88 @@
+"""The commands that train, export and score networks."""
+
+from pathlib import Path
+
+import click
+
+from mien.cli.main import FILE, FOLDER, guarded, main
+from mien.errors import MienError
+
+
+@main.command()
+@click.argument("recipe", type=FILE)
+@click.argument("prepared", type=FOLDER)
+@click.option(
+    "-o", "--output", required=True, type=FOLDER, help="Run folder; a run that stopped in it goes on."
+)
+@click.option(
+    "--threads", default=0, type=click.IntRange(0), help="Processor threads. Default: torch's choice."
+)
+@guarded
+def train(recipe: Path, prepared: Path, output: Path, threads: int) -> None:
+    r"""Train a network by a recipe; started again, it goes on where it stopped.
+
+    \b
+    Example:
+        mien train recipes/expression_fast.toml prepared/ -o runs/expression_fast
+    """
+    from mien.preparation.prepared import Prepared
+
+    needs_torch()
+    from mien.learning.recipe import read
+    from mien.learning.training import train as train_network
+
+    click.echo(train_network(read(recipe), Prepared.open(prepared), output, threads))
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@click.option("-o", "--output", required=True, type=FOLDER, help="Bundle folder to make.")
+@click.option("--card", type=FILE, help="JSON file: training data, licence, scores, limits.")
+@guarded
+def export(checkpoint: Path, output: Path, card: Path | None) -> None:
+    r"""Write a trained network as a bundle; refused unless ONNX and torch agree to 1e-4.
+
+    \b
+    Example:
+        mien export runs/expression_fast/last.safetensors -o bundle/ --card recipes/expression_fast.card.json
+    """
+    needs_torch()
+    from mien.learning.export import export as export_bundle
+    from mien.learning.export import read_card
+
+    difference = export_bundle(checkpoint, output, read_card(card) if card else {})
+    click.echo(f"{output}: ONNX and torch differ by at most {difference:.1e}")
+
+
+@main.command()
+@click.argument("bundle", type=FOLDER)
+@click.argument("prepared", type=FOLDER)
+@click.option(
+    "--split", default="validation", show_default=True, type=click.Choice(["train", "validation", "test"])
+)
+@guarded
+def evaluate(bundle: Path, prepared: Path, split: str) -> None:
+    r"""Score a bundle on a part of a prepared database, by the database's protocol.
+
+    \b
+    Example ('shipped' is the bundle inside the package):
+        mien evaluate shipped prepared/ --split test
+    """
+    from mien.benchmark import evaluate as evaluate_bundle
+    from mien.bundle import Bundle, shipped
+    from mien.preparation.prepared import Prepared
+
+    opened = Bundle.load(shipped() if str(bundle) == "shipped" else bundle, threads=0)
+    for score in evaluate_bundle(opened, Prepared.open(prepared), split):
+        click.echo(str(score))
+
+
+def needs_torch() -> None:
+    """Refuse in one line where the training extra is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "safetensors", "onnx") if find_spec(name) is None]
+    if missing:
+        raise MienError(
+            f"this command needs {', '.join(missing)}; install them with: pip install 'mien[train]'"
+        )

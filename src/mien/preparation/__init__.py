@@ -1,0 +1,1 @@
+"""A database made ready once: each face found, aligned and packed, its labels and sound beside it."""

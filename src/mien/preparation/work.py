@@ -1,0 +1,335 @@
+"""Preparation cut into pieces of work, each the same whoever does it and whenever.
+
+A piece is what one process makes at a time: the faces of one video or folder of pictures, of some
+hundred single pictures, or the sound of one file. What it makes does not depend on other pieces, so
+that pieces can be made in any order, by several processes, and again after a crash.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from mien.arrays import FloatArray, Image, IntArray
+from mien.databases import DATABASES
+from mien.databases.findings import Findings
+from mien.databases.index import Index
+from mien.databases.layout import PICTURES, VIDEOS, numbered
+from mien.errors import DatabaseError, MienError
+from mien.faces.detection import Detector
+from mien.faces.detection import Faces as Found
+from mien.faces.tracking import Tracker
+from mien.inputs import Preprocessing
+from mien.media.audio import read_sound
+from mien.media.pictures import read_picture
+from mien.media.video import Video, timestamps
+from mien.preparation.finding import Wanted, choose, in_open_picture, in_tight_picture
+
+CHUNK = 500
+"""Single pictures in one piece."""
+
+Kind = Literal["stills", "table", "folder", "video", "sound"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece of work.
+
+    Attributes:
+        kind: single pictures, pictures within a database's own file, a folder of numbered pictures,
+            a video, or a sound file.
+        media: the file or folder; "" for single pictures.
+        first: the first row of the index that it serves; the last is before `last`.
+        last: see first; a sound file serves none.
+    """
+
+    kind: Kind
+    media: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to every piece.
+
+    Attributes:
+        database: a key of DATABASES.
+        folder: the database.
+        stored: the preprocessing of the crops as they are stored.
+        detector: makes the detector, in each process its own.
+        given: pictures are aligned already and taken as they are.
+        quality: of JPEG, 1 to 100; 0 stores PNG, without loss.
+        skip: a medium that cannot be read is recorded and left out, instead of ending the work.
+        threads: of a video's decoder; 0 leaves it to FFmpeg.
+    """
+
+    database: str
+    folder: Path
+    stored: Preprocessing
+    detector: Callable[[], Detector]
+    given: bool
+    quality: int
+    skip: bool
+    threads: int
+
+
+def pieces(index: Index, own: bool) -> list[Piece]:
+    """Return the pieces that make the faces of an index, in order of its rows.
+
+    Args:
+        index: n rows.
+        own: whether the database reads media of its own kind.
+    """
+    kinds = [_kind(str(name), own) for name in index.media.vocabulary]
+    found: list[Piece] = []
+    first = 0
+    codes = index.media.codes
+    single = np.array([kind == "stills" for kind in kinds], bool)[codes]
+    borders = np.flatnonzero((np.diff(codes) != 0) & ~(single[1:] & single[:-1])) + 1
+    for last in [*borders.tolist(), len(index)]:
+        kind = kinds[codes[first]] if len(index) else None
+        if kind in ("stills", "table"):
+            name = "" if kind == "stills" else index.media.at(first)
+            found += [
+                Piece(kind, name, start, min(start + CHUNK, last)) for start in range(first, last, CHUNK)
+            ]
+        elif kind is not None:
+            found.append(Piece(kind, index.media.at(first), first, last))
+        first = last
+    return found
+
+
+def sound_pieces(index: Index) -> list[Piece]:
+    """Return a piece for each sound file of an index."""
+    return [Piece("sound", name, 0, 0) for name in index.sound.counts() if name]
+
+
+def piece_path(work: Path, number: int) -> Path:
+    """Return where a piece is kept in a work folder."""
+    return work / "pieces" / f"{number:06d}.npz"
+
+
+def _kind(name: str, own: bool) -> Kind | None:
+    """Return what a medium is, by its name; None for no medium."""
+    suffix = Path(name).suffix.lower()
+    if not name:
+        return None
+    if suffix in PICTURES:
+        return "stills"
+    if suffix in VIDEOS:
+        return "video"
+    return "table" if own else "folder"
+
+
+@dataclass
+class Faces:
+    """The faces of one piece, gathered as they are found.
+
+    Attributes:
+        rows: of the piece, from 0; a row of a whole clip comes once for each frame.
+        frames: counted from 0.
+        seconds: NaN where unknown.
+        found: whether a face was found.
+        digests: first 8 bytes of the SHA-256 of the picture it is in; 0 for frames of videos.
+        crops: encoded; empty where there is none.
+    """
+
+    rows: list[int]
+    frames: list[int]
+    seconds: list[float]
+    found: list[bool]
+    digests: list[int]
+    crops: list[bytes]
+
+    @classmethod
+    def none(cls) -> "Faces":
+        """No rows yet."""
+        return cls([], [], [], [], [], [])
+
+    def add(
+        self, row: int, frame: int, seconds: float, found: bool, digest: int = 0, crop: bytes = b""
+    ) -> None:
+        """Add a row."""
+        self.rows.append(row)
+        self.frames.append(frame)
+        self.seconds.append(seconds)
+        self.found.append(found)
+        self.digests.append(digest)
+        self.crops.append(crop)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the columns as arrays, in order of row and frame, the crops joined as `data`."""
+        order = np.lexsort((self.frames, self.rows))
+        columns: dict[str, np.ndarray] = {
+            "rows": np.array(self.rows, np.int64),
+            "frames": np.array(self.frames, np.int32),
+            "seconds": np.array(self.seconds, np.float64),
+            "found": np.array(self.found, bool),
+            "digests": np.array(self.digests, np.uint64),
+            "sizes": np.array([len(crop) for crop in self.crops], np.int64),
+        }
+        data = b"".join(self.crops[place] for place in order)
+        ordered = {name: column[order] for name, column in columns.items()}
+        return ordered | {"data": np.frombuffer(data, np.uint8)}
+
+
+class Maker:
+    """Does pieces of a job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._detector = job.detector()
+
+    def make(self, piece: Piece, index: Index) -> dict[str, np.ndarray]:
+        """Return what a piece gives: the columns of Faces, or `samples` and `known` of a sound.
+
+        A medium that cannot be read, where that is to be skipped, gives its rows without crops and
+        the reason as `problem`.
+
+        Args:
+            piece: what to do.
+            index: its rows; for a sound none.
+
+        Raises:
+            MienError: the medium cannot be read.
+        """
+        try:
+            return self._sound(piece) if piece.kind == "sound" else self._faces(piece, index)
+        except MienError as error:
+            if not self._job.skip:
+                raise
+            nothing = Faces.none()
+            for row in range(len(index)):
+                nothing.add(row, int(index.frame[row]), float(index.seconds[row]), False)
+            silence: dict[str, np.ndarray] = {"samples": np.zeros(0, np.int16), "known": np.zeros((0, 2), np.int64)}
+            empty = silence if piece.kind == "sound" else nothing.arrays()
+            return empty | {"problem": np.array(str(error))}
+
+    def _sound(self, piece: Piece) -> dict[str, np.ndarray]:
+        """Return a file's samples and the ranges in which there really is sound."""
+        sound = read_sound(self._job.folder / piece.media)
+        return {"samples": sound.samples, "known": np.array(sound.known, np.int64).reshape(-1, 2)}
+
+    def _faces(self, piece: Piece, index: Index) -> dict[str, np.ndarray]:
+        """Return the faces of a piece."""
+        faces = Faces.none()
+        if piece.kind in ("folder", "video"):
+            self._frames(piece, index, faces)
+        else:
+            self._stills(piece, index, faces)
+        return faces.arrays()
+
+    def _stills(self, piece: Piece, index: Index, faces: Faces) -> None:
+        """Add the faces of single pictures."""
+        folder = self._job.folder
+        if piece.kind == "table":
+            read = DATABASES[self._job.database].pictures
+            assert read is not None, "pieces are tables only for databases that read their own"
+            pictures = read(folder, piece.media, index.frame)
+        else:
+            pictures = ((0, read_picture(folder / name)) for name in index.media.text())
+        for row, (frame, picture) in enumerate(pictures):
+            if index.cropped:
+                landmarks, found = in_tight_picture(self._detector, picture, self._job.given)
+            else:
+                landmarks, found = in_open_picture(self._detector, picture, _wanted(index, row))
+            digest = int.from_bytes(sha256(picture.tobytes()).digest()[:8], "little")
+            seconds = float(index.seconds[row])
+            faces.add(row, frame, seconds, found, digest, self._encoded(picture, landmarks))
+        if len(faces.rows) != len(index):
+            raise DatabaseError(f"{piece.media}: {len(faces.rows)} pictures, expected {len(index)}")
+
+    def _frames(self, piece: Piece, index: Index, faces: Faces) -> None:
+        """Add the faces of a video or of a folder of numbered pictures."""
+        path = self._job.folder / piece.media
+        times = self._times(piece, index)
+        pictures = numbered(path, Findings(skip=True)) if piece.kind == "folder" else {}
+        frames = [number - index.numbering for number in pictures] or list(range(len(times)))
+        wanted, absent = _meeting(index, frames, times)
+        last = max(wanted, default=-1)
+        tracker = Tracker(self._detector)
+        seen = (
+            ((frame, read_picture(pictures[frame + index.numbering])) for frame in sorted(wanted))
+            if piece.kind == "folder"
+            else _video(path, self._job.threads, last)
+        )
+        for frame, picture in seen:
+            seconds = float(times[frame]) if frame < len(times) else np.nan
+            found = Found.none() if index.cropped else tracker.update(picture, seconds).faces
+            for row in wanted.pop(frame, ()):
+                if index.cropped:
+                    points, there = in_tight_picture(self._detector, picture, self._job.given)
+                    faces.add(row, frame, seconds, there, 0, self._encoded(picture, points))
+                    continue
+                place = choose(found, _wanted(index, row), picture.shape[1])
+                crop = b"" if place is None else self._encoded(picture, found.landmarks[place])
+                faces.add(row, frame, seconds, place is not None, 0, crop)
+        for row in [*absent, *(row for rows in wanted.values() for row in rows)]:
+            faces.add(row, int(index.frame[row]), float(index.seconds[row]), False)
+
+    def _times(self, piece: Piece, index: Index) -> FloatArray:
+        """Return the times of the frames of a video, or of the video whose frames a folder holds."""
+        if piece.kind == "video":
+            return timestamps(self._job.folder / piece.media)
+        source = index.sound.at(0)
+        if Path(source).suffix.lower() in VIDEOS:
+            return timestamps(self._job.folder / source)
+        return np.zeros(0)
+
+    def _encoded(self, picture: Image, landmarks: FloatArray) -> bytes:
+        """Return the aligned crop as a file's bytes."""
+        crop = self._job.stored.crop(picture, landmarks)
+        if self._job.quality:
+            done, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, self._job.quality])
+        else:
+            done, data = cv2.imencode(".png", crop)
+        assert done, "OpenCV can always encode a crop"
+        return bytes(data.tobytes())
+
+
+def _wanted(index: Index, row: int) -> Wanted:
+    """Return whose face a row wants."""
+    box = [index.columns[f"box_{side}"][row] if f"box_{side}" in index.columns else np.nan for side in "xywh"]
+    return Wanted(index.face.at(row), np.array(box, np.float64))
+
+
+def _video(path: Path, threads: int, last: int) -> Iterator[tuple[int, Image]]:
+    """Yield the frames of a video up to the last that is wanted."""
+    with Video(path, threads) as video:
+        for frame in video:
+            if frame.number > last:
+                return
+            yield frame.number, frame.image
+
+
+def _meeting(index: Index, frames: list[int], times: FloatArray) -> tuple[dict[int, list[int]], list[int]]:
+    """Return which rows each frame of a medium serves, and the rows that no frame serves.
+
+    Rows of frame numbers meet their frame; rows of times the nearest, if it is at most one usual
+    distance of frames away; rows of whole clips meet all.
+
+    Args:
+        index: the rows.
+        frames: the frames that are there.
+        times: the time of each frame, counted from 0; empty where unknown.
+    """
+    rows = range(len(index))
+    if index.unit == "clip":
+        return {frame: list(rows) for frame in frames}, [] if frames else list(rows)
+    if index.unit == "time" and not len(times):
+        return {}, list(rows)
+    met: IntArray = index.frame
+    near = np.isin(met, frames)
+    if index.unit == "time":
+        met = np.searchsorted((times[1:] + times[:-1]) / 2, index.seconds)
+        usual = float(np.median(np.diff(times))) if len(times) > 1 else np.inf
+        near = np.isin(met, frames) & (np.abs(times[met] - index.seconds) <= usual)
+    wanted: dict[int, list[int]] = {}
+    for row in np.flatnonzero(near).tolist():
+        wanted.setdefault(int(met[row]), []).append(row)
+    return wanted, np.flatnonzero(~near).tolist()
