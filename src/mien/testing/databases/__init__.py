@@ -22,6 +22,7 @@ from mien.testing.databases.aff_wild2 import (
     make_aff_wild2_noncompetition,
     make_aff_wild2_videos,
 )
+from mien.testing.databases.affectnet import make_affectnet_2017, make_affectnet_2021
 from mien.testing.databases.bp4d import make_bp4d
 from mien.testing.databases.bp4d_plus import make_bp4d_plus
 from mien.testing.databases.disfa import make_disfa, make_disfa_images
@@ -36,6 +37,7 @@ from mien.testing.databases.made import Made
 from mien.testing.databases.raf_db import make_raf_db
 
 MAKERS: dict[str, tuple[str, Callable[[Path], Made]]] = {
+    "afew_va": ("afew_va", make_afew_va),
     "aff_wild": ("aff_wild", make_aff_wild),
     "aff_wild2_abaw1": ("aff_wild2", make_aff_wild2_abaw1),
     "aff_wild2_abaw2": ("aff_wild2", make_aff_wild2_abaw2),
@@ -45,7 +47,8 @@ MAKERS: dict[str, tuple[str, Callable[[Path], Made]]] = {
     "aff_wild2_mtl": ("aff_wild2", make_aff_wild2_mtl),
     "aff_wild2_noncompetition": ("aff_wild2", make_aff_wild2_noncompetition),
     "aff_wild2_videos": ("aff_wild2", make_aff_wild2_videos),
-    "afew_va": ("afew_va", make_afew_va),
+    "affectnet_2017": ("affectnet", make_affectnet_2017),
+    "affectnet_2021": ("affectnet", make_affectnet_2021),
     "bp4d": ("bp4d", make_bp4d),
     "bp4d_plus": ("bp4d_plus", make_bp4d_plus),
     "disfa": ("disfa", make_disfa),
@@ -53,10 +56,10 @@ MAKERS: dict[str, tuple[str, Callable[[Path], Made]]] = {
     "disfa_plus": ("disfa_plus", make_disfa_plus),
     "emotionet_automatic": ("emotionet", make_emotionet_automatic),
     "emotionet_csv": ("emotionet", make_emotionet_csv),
-    **({"emotionet_xlsx": ("emotionet", make_emotionet_xlsx)} if find_spec("openpyxl") else {}),
     "fer2013": ("fer2013", make_fer2013),
     "fer2013_folders": ("fer2013", make_fer2013_folders),
     "ferplus_folders": ("fer2013", make_ferplus_folders),
     "raf_db": ("raf_db", make_raf_db),
+    **({"emotionet_xlsx": ("emotionet", make_emotionet_xlsx)} if find_spec("openpyxl") else {}),
 }
 """Release -> (name in DATABASES, maker)."""

@@ -30,7 +30,8 @@ def make_raf_db(folder: Path, seed: int = 0) -> Made:
     rng = np.random.default_rng(seed)
     basic = folder / "basic"
     attributes = basic / "Annotation" / "manual"
-    rows, labels = [], []
+    rows: list[Row] = []
+    labels: list[str] = []
     for stem in [f"train_{k:05d}" for k in range(1, 15)] + [f"test_{k:04d}" for k in range(1, 8)]:
         expression = list(_NUMBERS)[len(rows) % 7]
         missing = stem == "train_00003"
