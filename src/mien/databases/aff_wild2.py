@@ -12,7 +12,8 @@ A per-frame file has a header and a line for each frame; line 1 after the header
 `00001.jpg`. Folders may be named and nested in any way: the header tells the task, the innermost
 "train" or "validation" above a file the part. A frame with labels of several tasks in one part is
 one row; where tasks put a recording into different parts, it has rows in each. Where two files of a
-part label the same cell, the first in order of path holds, and differences are counted.
+part label the same cell, a per-frame file holds before a list of pictures, then the first in order
+of path, and differences are counted.
 
 Where there are folders of crops, they are `media`, and a frame whose crop is missing (no face was
 found in it) has none; otherwise the videos are. `sound` is the video. Crops beyond the last label, and
@@ -119,7 +120,7 @@ def read(folder: Path, findings: Findings) -> Index:
 def _faces(labelled: list[LabelFile], findings: Findings) -> list[Face]:
     """Return the labels of every face, parts in order, then by name."""
     sheets: dict[tuple[str, str], list[Sheet]] = {}
-    for file in labelled:
+    for file in sorted(labelled, key=lambda file: file.header.task is None):
         if file.header.task:
             found = {file.path.stem: [read_frames(file.path, file.header, findings)]}
         else:

@@ -1,0 +1,1 @@
+"""Files that other programs and the field's challenges write and read."""

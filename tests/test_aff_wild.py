@@ -1,0 +1,65 @@
+"""The Aff-Wild reader: two traces a video, of almost the same length."""
+
+from pathlib import Path
+
+import pytest
+
+from mien.databases.aff_wild import read
+from mien.databases.findings import Findings
+from mien.errors import DatabaseError
+from mien.tasks import VALENCE_AROUSAL
+from mien.testing.databases.aff_wild import make_aff_wild
+from mien.testing.databases.made import write_lines
+
+
+def test_traces_of_different_length_are_cut_and_noted(tmp_path: Path) -> None:
+    findings = Findings()
+    index = read(make_aff_wild(tmp_path).folder, findings)
+    assert index.video.counts() == {"901": 6, "903": 7, "92": 8}
+    assert any("92: 8 and 9 lines" in note for note in findings.notes)
+    assert any("1 videos have no labels" in note for note in findings.notes)
+    assert findings.unmatched == {}
+
+
+def test_videos_have_either_suffix_and_their_own_sound(tmp_path: Path) -> None:
+    index = read(make_aff_wild(tmp_path).folder, Findings())
+    assert set(index.media.counts()) == {
+        "videos/train/901.mp4",
+        "videos/train/903.avi",
+        "videos/train/92.avi",
+    }
+    assert index.sound.text() == index.media.text()
+    assert index.numbering == 0
+
+
+def test_a_video_with_one_trace_keeps_it(tmp_path: Path) -> None:
+    folder = tmp_path / "nested" / "annotations" / "train"
+    write_lines(folder / "valence" / "5.txt", ["0.5", "-0.5"])
+    (folder / "arousal").mkdir()
+    findings = Findings()
+    index = read(tmp_path, findings)
+    assert index.labels.known[VALENCE_AROUSAL].tolist() == [[True, False]] * 2
+    assert index.labels.values[VALENCE_AROUSAL][:, 0].tolist() == [0.5, -0.5]
+    assert findings.unmatched["video without arousal"].examples == ["5"]
+    assert findings.unmatched["label without a picture"].examples == ["5"]
+
+
+def test_a_skipped_line_keeps_the_frames_behind_it_in_place(tmp_path: Path) -> None:
+    folder = tmp_path / "annotations" / "train"
+    write_lines(folder / "valence" / "5.txt", ["0.1", "-5", "0.3"])
+    write_lines(folder / "arousal" / "5.txt", ["0.1", "0.2", "0.3"])
+    with pytest.raises(
+        DatabaseError, match=r"5\.txt, line 2: valence is '-5', expected a number from -1 to 1"
+    ):
+        read(tmp_path, Findings())
+    index = read(tmp_path, Findings(skip=True))
+    assert index.labels.values[VALENCE_AROUSAL][:, 0].tolist() == pytest.approx([0.1, 0, 0.3])
+    assert index.labels.known[VALENCE_AROUSAL][:, 0].tolist() == [True, False, True]
+
+
+def test_aff_wild2_is_not_taken_for_it(tmp_path: Path) -> None:
+    write_lines(tmp_path / "VA_Set" / "Train_Set" / "1.txt", ["valence,arousal", "0,0"])
+    with pytest.raises(
+        DatabaseError, match=r"no labels of Aff-Wild found, expected annotations/train/valence"
+    ):
+        read(tmp_path, Findings())
