@@ -64,6 +64,7 @@ GENDERS = {"F": "female", "M": "male"}
 
 _SEQUENCE = re.compile("([FM][0-9]{3})_T0*([0-9]{1,3})", re.IGNORECASE)
 _GRADED = re.compile("([FM][0-9]{3})_T0*([0-9]{1,3})_AU0*([0-9]{1,3})", re.IGNORECASE)
+_FRAME = re.compile("0*[1-9][0-9]*")
 _UNIT = re.compile("(?:AU ?)?0*([0-9]{1,3})", re.IGNORECASE)
 
 
@@ -239,8 +240,7 @@ def _header(path: Path, text: str, findings: Findings) -> dict[int, int]:
         names = [text]
     matches = [_UNIT.fullmatch(name) for name in names]
     units = {int(match[1]): place for place, match in enumerate(matches) if match and place}
-    first = matches[0]
-    if len(units) != len(names) - 1 or (first and int(first[1])):
+    if not units or len(units) != len(names) - 1 or _FRAME.fullmatch(names[0]):
         findings.fault(
             f"{path}, line 1: {text[:80]!r}, expected 0 and the numbers of action units, each once"
         )
