@@ -161,7 +161,7 @@ def test_a_killed_run_goes_on_bit_for_bit(prepared: Path, tmp_path: Path) -> Non
     whole = train(SMALL, data, tmp_path / "whole", threads=1)
     program = (
         "import sys; sys.path.insert(0, sys.argv[3]); from pathlib import Path\n"
-        "from test_learning import SMALL; from mien.preparation import Prepared\n"
+        "from test_learning import SMALL; from mien.preparation.prepared import Prepared\n"
         "from mien.learning.training import train\n"
         "train(SMALL, Prepared.open(Path(sys.argv[1])), Path(sys.argv[2]), threads=1)"
     )

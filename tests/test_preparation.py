@@ -28,6 +28,7 @@ from mien.preparation.run import Options, prepare
 from mien.preparation.work import CHUNK, Job, Maker, pieces
 from mien.records import Labels, one_hot
 from mien.tasks import EXPRESSION_7
+from mien.testing.databases import MAKERS
 from mien.testing.databases.fer2013 import make_fer2013
 from mien.testing.media import make_video
 
@@ -376,3 +377,25 @@ def test_without_sound_nothing_of_it_is_kept(tmp_path: Path) -> None:
     prepare("table", folder, tmp_path / "out", COLOUR, Options(sound=False, quiet=True))
     assert "sound.bin" not in os.listdir(tmp_path / "out")
     assert "talk.mp4" not in Prepared.open(tmp_path / "out").sounds
+
+
+@pytest.mark.parametrize("release", MAKERS)
+def test_every_made_database_is_prepared(release: str, tmp_path: Path) -> None:
+    """Each way in which databases keep their pictures leads to crops; made faces are not always found."""
+    name = MAKERS[release][0]
+    made = MAKERS[release][1](tmp_path / "made")
+    given = DATABASES[name].read(made.folder, Findings()).cropped
+    manifest = prepare(
+        name, made.folder, tmp_path / "out", COLOUR, Options(given=given, skip=True, quiet=True)
+    )
+    data = Prepared.open(tmp_path / "out")
+    assert len(data.index) >= len(made.rows)
+    assert set(data.index.video.text()) == {row.video for row in made.rows}
+    assert manifest["counts"]["picture"] == data.index.columns["picture"].sum()
+    with_picture = np.flatnonzero(data.index.columns["picture"])
+    if given:
+        assert len(with_picture)
+    assert data.crops[with_picture[:50]].any(axis=(1, 2, 3)).all()
+    without = np.flatnonzero(data.index.columns["picture"] == 0)
+    assert not data.crops[without[:50]].any()
+    assert manifest["sound_files"] == len([f for f in data.index.sound.counts() if f])

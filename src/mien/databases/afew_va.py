@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from mien.databases.catalog import Count, Database, Protocol
-from mien.databases.disfa import shown, tell_unlabelled
 from mien.databases.findings import Findings
 from mien.databases.index import Index
-from mien.databases.layout import files, find_folders, numbered, relative
+from mien.databases.layout import files, find_folders, numbered, relative, shown, tell_unlabelled
 from mien.errors import DatabaseError
 from mien.records import Labels
 from mien.tasks import VALENCE_AROUSAL

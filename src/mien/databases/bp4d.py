@@ -18,10 +18,10 @@ import numpy as np
 
 from mien.arrays import FloatArray, IntArray
 from mien.databases.catalog import Count, Database, Fold, Protocol, three_parts
-from mien.databases.disfa import GRADES, LAST, read_pairs, shown
+from mien.databases.disfa import GRADES, LAST, read_pairs
 from mien.databases.findings import Findings
 from mien.databases.index import Index
-from mien.databases.layout import PICTURES, files, find_folders, numbered, relative
+from mien.databases.layout import PICTURES, files, find_folders, numbered, relative, shown
 from mien.databases.names import Names
 from mien.databases.text import fields, lines, whole
 from mien.errors import DatabaseError

@@ -21,7 +21,17 @@ from mien.arrays import FloatArray, IntArray
 from mien.databases.catalog import Count, Database, Protocol, three_parts
 from mien.databases.findings import Findings
 from mien.databases.index import Index
-from mien.databases.layout import PICTURES, VIDEOS, files, find_folders, numbered, relative, the_folder
+from mien.databases.layout import (
+    PICTURES,
+    VIDEOS,
+    files,
+    find_folders,
+    numbered,
+    relative,
+    shown,
+    tell_unlabelled,
+    the_folder,
+)
 from mien.databases.text import fields, lines, whole
 from mien.errors import DatabaseError
 from mien.records import Labels, by_name
@@ -201,29 +211,6 @@ def graded_rows(
     return Index.of(
         database, labels, split="", subject=subject, video=video, media=media, frame=frames, numbering=base
     )
-
-
-def shown(place: str, pictures: Mapping[int, Path], numbers: IntArray, findings: Findings) -> list[str]:
-    """Return each row's media: a folder of numbered pictures, or "" where the row's picture is missing.
-
-    Args:
-        place: the folder, as an Index keeps it.
-        pictures: its pictures by number.
-        numbers: (n,) the number of each row's picture.
-        findings: told of labels without a picture.
-    """
-    media = []
-    for number in numbers.tolist():
-        if number not in pictures:
-            findings.unmatch("label without a picture", f"{place}, picture {number}")
-        media.append(place if number in pictures else "")
-    return media
-
-
-def tell_unlabelled(place: str, pictures: Mapping[int, Path], numbers: IntArray, findings: Findings) -> None:
-    """Tell of the pictures in a folder whose number no row has; the arguments are those of `shown`."""
-    for number in sorted(pictures.keys() - set(numbers.tolist())):
-        findings.unmatch("picture without a label", f"{place}/{pictures[number].name}")
 
 
 def _videos(folder: Path, findings: Findings) -> dict[str, Path]:

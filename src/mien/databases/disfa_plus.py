@@ -23,13 +23,21 @@ from mien.databases.disfa import (
     gathered,
     graded_rows,
     label_files,
-    shown,
     tell_lengths,
-    tell_unlabelled,
 )
 from mien.databases.findings import Findings
 from mien.databases.index import Index
-from mien.databases.layout import PICTURES, files, find_folders, numbered, relative, subfolders, the_folder
+from mien.databases.layout import (
+    PICTURES,
+    files,
+    find_folders,
+    numbered,
+    relative,
+    shown,
+    subfolders,
+    tell_unlabelled,
+    the_folder,
+)
 from mien.databases.text import lines, whole
 from mien.errors import DatabaseError
 from mien.tasks import ACTION_UNITS_DISFA, INTENSITIES_DISFA

@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mien.arrays import IntArray
 from mien.databases.findings import Findings
 from mien.errors import DatabaseError
 
@@ -98,6 +99,29 @@ def numbered(folder: Path, findings: Findings) -> dict[int, Path]:
         else:
             found[int(digits[-1])] = path
     return dict(sorted(found.items()))
+
+
+def shown(place: str, pictures: Mapping[int, Path], numbers: IntArray, findings: Findings) -> list[str]:
+    """Return each row's media: a folder of numbered pictures, or "" where the row's picture is missing.
+
+    Args:
+        place: the folder, as an Index keeps it.
+        pictures: its pictures by number.
+        numbers: (n,) the number of each row's picture.
+        findings: told of labels without a picture.
+    """
+    media = []
+    for number in numbers.tolist():
+        if number not in pictures:
+            findings.unmatch("label without a picture", f"{place}, picture {number}")
+        media.append(place if number in pictures else "")
+    return media
+
+
+def tell_unlabelled(place: str, pictures: Mapping[int, Path], numbers: IntArray, findings: Findings) -> None:
+    """Tell of the pictures in a folder whose number no row has; the arguments are those of `shown`."""
+    for number in sorted(pictures.keys() - set(numbers.tolist())):
+        findings.unmatch("picture without a label", f"{place}/{pictures[number].name}")
 
 
 def relative(path: Path, root: Path) -> str:

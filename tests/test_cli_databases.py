@@ -1,0 +1,108 @@
+"""The commands about databases, as people type them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mien.databases import DATABASES
+from mien.databases.checking import check
+from mien.preparation.prepared import Prepared
+from mien.testing.databases import MAKERS
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "mien"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def made(release: str, folder: Path):
+    return MAKERS[release][1](folder)
+
+
+def test_list_names_every_database_and_its_labels() -> None:
+    listed = run("databases", "list")
+    assert listed.returncode == 0
+    for name, database in DATABASES.items():
+        assert f"{name} " in listed.stdout
+        assert database.title in listed.stdout
+
+
+def test_list_of_one_tells_labels_protocols_licence_and_citation() -> None:
+    told = run("databases", "list", "disfa").stdout
+    database = DATABASES["disfa"]
+    for text in (database.licence, database.obtain, database.citation, "AU26", "3 folds of subjects"):
+        assert text in told
+    assert all(protocol.name in told for protocol in database.protocols)
+
+
+def test_unknown_database_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    for command in (("databases", "list", "affnet"), ("databases", "check", "affnet", tmp_path)):
+        refused = run(*command)
+        assert refused.returncode == 1
+        assert "affectnet" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_a_whole_folder_without_published_numbers_has_no_faults(tmp_path: Path) -> None:
+    checked = run("databases", "check", "ravdess", made("ravdess", tmp_path / "ravdess").folder)
+    assert checked.returncode == 0, checked.stdout
+    assert checked.stdout.rstrip().endswith("no faults")
+    assert "release: " in checked.stdout
+
+
+def test_numbers_that_differ_from_the_published_ones_are_faults(tmp_path: Path) -> None:
+    checked = run("databases", "check", "fer2013", made("fer2013", tmp_path / "fer").folder)
+    assert checked.returncode == 1
+    assert "rows in train: 60 found, 28,709 published" in checked.stdout
+
+
+@pytest.mark.parametrize("release", ["aff_wild2_abaw3", "disfa", "affectnet_2017", "table_csv"])
+def test_a_bad_line_is_told_by_file_and_number(release: str, tmp_path: Path) -> None:
+    database = made(release, tmp_path / "made")
+    bad = database.bads[0]
+    lines = bad.path.read_text(encoding="utf-8").splitlines()
+    lines[bad.line - 1] = bad.text
+    bad.path.write_text("\n".join(lines), encoding="utf-8")
+    result = check(MAKERS[release][0], database.folder)
+    told = next(fault for fault in result.faults if "malformed" in fault)
+    assert told.startswith("1 malformed rows")
+    assert f"{bad.path}, line {bad.line}: " in told
+    assert run("databases", "check", MAKERS[release][0], database.folder).returncode == 1
+
+
+def test_people_in_two_parts_and_in_two_databases_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "manifest.csv").write_text(
+        "path,split,subject,expression\n,train,anna,neutral\n,test,anna,fear\n,test,bob,anger\n"
+    )
+    leaks = check("table", folder).faults
+    assert leaks == ["1 subjects both in train and in test\n      anna"]
+    related = check("disfa_plus", made("disfa_plus", tmp_path / "plus").folder)
+    assert any("also in disfa" in note for note in related.notes)
+
+
+def test_prepare_says_what_it_did_and_refuses_to_replace(tmp_path: Path) -> None:
+    folder = made("raf_db", tmp_path / "raf").folder
+    out = tmp_path / "prepared"
+    arguments = ("prepare", "raf_db", folder, "-o", out, "--size", "48", "--colour", "grey")
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"{out}: rows " in done.stdout
+    assert Prepared.open(out).preprocessing.channels == 1
+    again = run(*arguments)
+    assert again.returncode == 1
+    assert "exists already" in again.stderr
+    assert run("prepare", "raf_db", folder).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "command", [("databases",), ("databases", "list"), ("databases", "check"), ("prepare",)]
+)
+def test_help_has_an_example(command: tuple[str, ...]) -> None:
+    told = run(*command, "--help")
+    assert told.returncode == 0
+    assert "Example" in told.stdout
+    assert "mien " + " ".join(command[:1]) in told.stdout.split("Example", 1)[1]
