@@ -45,11 +45,17 @@ RATE = 16_000
 TOLERANCE = 0.010
 """Seconds by which a time stamp may differ from where the sound before ended: half of a usual packet."""
 
+RATES = (1_000, 800_000)
+"""Lowest and highest sampling rate that is believed; another is a damaged header."""
+
 LONGEST = 48 * 3600
 """Seconds of the clock that sound may reach to; the stamps of MPEG wrap after 26.5 hours."""
 
 SPARE = 10
 """Seconds of room beyond the length that a header states, so that samples need not be moved to grow."""
+
+FINE = {"internal_sample_fmt": "fltp"}
+"""For libswresample: mix in floating point, since its mix of whole numbers may turn loud sound over."""
 
 Samples = NDArray[np.int16]
 
@@ -83,8 +89,8 @@ class Sound:
 def read_sound(path: Path) -> Sound:
     """Return the sound of a file; an empty one where it has none.
 
-    Of several sound streams it is the one a player would choose. Memory is that of the samples: 115 MB
-    for an hour.
+    Of several sound streams it is the one a player would choose. Memory is that of the sound: 115 MB
+    for an hour. Silence before it and gaps need none until they are read, as long as they may be.
 
     Raises:
         MediaError: the file cannot be read, is cut short or damaged, or its sound cannot be decoded.
@@ -123,6 +129,8 @@ def _parts(frames: Iterator[AudioFrame], zero: float, path: Path) -> Iterator[tu
             seconds = float(frame.pts * frame.time_base) - zero
         if seconds > LONGEST:
             raise MediaError(f"{path}: a time stamp of its sound says {seconds / 3600:.0f} hours")
+        if not RATES[0] <= frame.sample_rate <= RATES[1]:
+            raise MediaError(f"{path}: its sound states {frame.sample_rate} samples a second")
         steady = run is not None and abs(seconds - run.end) <= TOLERANCE
         if run is None or not steady or not run.takes(frame):
             if run is not None:
@@ -153,7 +161,7 @@ class _Run:
         self._start = start
         self._first = self.position = position
         self._taken = 0
-        self._resampler = AudioResampler("s16", "mono", RATE)
+        self._resampler = AudioResampler("s16", "mono", RATE, options=FINE)
 
     @property
     def end(self) -> float:
@@ -206,12 +214,19 @@ class _Tape:
         start = max(position, self._end)
         end = start + len(samples)
         if end > len(self._samples):
-            self._samples.resize(max(end, len(self._samples) * 5 // 4), refcheck=False)
+            self._grow(end)
         self._samples[start:end] = samples
         if self._known and self._known[-1][1] == start:
             start = self._known.pop()[0]
         self._known.append((start, end))
         self._end = end
+
+    def _grow(self, end: int) -> None:
+        """Make room up to `end` and as much again; gaps are not touched, so they need no memory."""
+        samples: Samples = np.zeros(2 * end, np.int16)
+        for first, last in self._known:
+            samples[first:last] = self._samples[first:last]
+        self._samples = samples
 
     def sound(self) -> Sound:
         """Return what was written."""

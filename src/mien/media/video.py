@@ -282,6 +282,8 @@ def packets(container: InputContainer, path: Path) -> Iterator["Packet[Stream]"]
                 yield packet
     except av.FFmpegError as error:
         raise MediaError(f"{path}: cut short or damaged after {number} packets ({error.strerror})") from error
+    except IndexError as error:  # PyAV knows the streams that were there at opening
+        raise MediaError(f"{path}: damaged: after {number} packets another stream begins") from error
     if incomplete or stated - reached > MISSING:
         length = "" if math.isnan(stated) else f" of {stated:.2f} s"
         raise MediaError(f"{path}: cut short (ends at {float(reached):.2f}{length})")
