@@ -36,6 +36,7 @@ def test_a_video_with_one_trace_keeps_it(tmp_path: Path) -> None:
     folder = tmp_path / "nested" / "annotations" / "train"
     write_lines(folder / "valence" / "5.txt", ["0.5", "-0.5"])
     (folder / "arousal").mkdir()
+    write_lines(tmp_path / "mine" / "valence" / "6.txt", ["0.5"])
     findings = Findings()
     index = read(tmp_path, findings)
     assert index.labels.known[VALENCE_AROUSAL].tolist() == [[True, False]] * 2
@@ -62,4 +63,13 @@ def test_aff_wild2_is_not_taken_for_it(tmp_path: Path) -> None:
     with pytest.raises(
         DatabaseError, match=r"no labels of Aff-Wild found, expected annotations/train/valence"
     ):
+        read(tmp_path, Findings())
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "annotations" / "train"
+    write_lines(folder / "arousal" / "5.txt", ["0.1"])
+    (folder / "valence").mkdir()
+    (folder / "valence" / "5.txt").symlink_to(tmp_path / "absent")
+    with pytest.raises(DatabaseError, match=r"5\.txt: No such file"):
         read(tmp_path, Findings())

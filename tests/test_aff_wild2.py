@@ -94,6 +94,17 @@ def test_the_first_line_of_labels_is_picture_one(tmp_path: Path) -> None:
     assert "1 crops are numbered beyond" in " ".join(findings.notes)
 
 
+def test_crops_counted_from_nought_are_told(tmp_path: Path) -> None:
+    write_lines(tmp_path / "VA_Set" / "Train_Set" / "1.txt", [VA, "0.1,0", "0.2,0"])
+    crops(tmp_path, "1", 0, 1)
+    findings = Findings()
+    index = read(tmp_path, findings)
+    assert index.media.text() == ["cropped_aligned/1", ""]
+    (kind,) = findings.unmatched
+    assert kind.startswith("folder with a picture 0")
+    assert not any("beyond" in note for note in findings.notes)
+
+
 def test_both_persons_share_a_recording_and_its_sound(tmp_path: Path) -> None:
     index = read(make_aff_wild2_abaw6(tmp_path).folder, Findings())
     pairs = set(zip(index.video.text(), index.face.text(), index.sound.text(), strict=True))
@@ -219,6 +230,7 @@ def test_a_broken_header_is_named(tmp_path: Path) -> None:
         (VA, "0.5,-1.5", "arousal is '-1.5', expected a number from -1 to 1"),
         (VA, "nan,0", "valence is 'nan'"),
         (VA, "", "1 fields, expected 2"),
+        (VA, "0,0\r0,0", "3 fields, expected 2"),
         (EIGHT, "8", "the expression is '8', expected a whole number from -1 to 7"),
         (SEVEN, "7", "expected a whole number from -1 to 6"),
         (EIGHT, "0,1,0,0,0,0,0,0", "8 fields, expected 1"),
@@ -360,6 +372,16 @@ def test_nothing_recognised_says_what_was_expected(tmp_path: Path) -> None:
     crops(tmp_path, "1", 1)
     with pytest.raises(DatabaseError, match=r"nothing of Aff-Wild2 found, expected .*'valence,arousal'"):
         read(tmp_path, Findings())
+
+
+def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "VA_Set").symlink_to(tmp_path / "absent")
+    (tmp_path / "1.txt").symlink_to(tmp_path / "absent.txt")
+    with pytest.raises(DatabaseError, match=r"1\.txt: No such file"):
+        read(tmp_path, Findings())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatabaseError, match="file: Not a directory"):
+        read(tmp_path / "file", Findings())
 
 
 def test_hidden_files_of_archives_are_left_out(tmp_path: Path) -> None:

@@ -216,12 +216,14 @@ def _crops(faces: list[Face], crops: dict[str, Path], folder: Path, findings: Fi
             continue
         last = int(face.frames.max(initial=-1))
         numbers = [number - 1 for number in numbered(crops[face.name], findings)]
+        if numbers[:1] == [-1]:
+            findings.unmatch("folder with a picture 0, though the first line's is 00001.jpg", face.name)
         there = np.array([frame for frame in numbers if 0 <= frame <= last], np.int32)
         codes[np.isin(face.frames, there)] = len(vocabulary)
         vocabulary.append(relative(crops[face.name], folder))
         without += int((codes == 0).sum())
         total += len(codes)
-        beyond += len(numbers) - len(there) if last + 1 == len(face.frames) else 0
+        beyond += sum(frame > last for frame in numbers) if last + 1 == len(face.frames) else 0
     if without:
         findings.note(f"{without} of {total} labelled frames have no crop (no face was found in them)")
     if beyond:
