@@ -198,9 +198,11 @@ def _read_folders(folder: Path, parts: Sequence[Path], findings: Findings) -> In
 def pictures(folder: Path, media: str, frames: IntArray) -> Iterator[tuple[int, Image]]:
     """Yield (frame, its picture in grey, (48, 48)) for the wanted frames of a table, which rise."""
     wanted = set(frames.tolist())
-    for line, row in table(folder / media, Findings(skip=True), ("pixels",)):
+    rows = lines(folder / media, Findings(skip=True))
+    column = fields(next(rows)[1]).index("pixels")
+    for line, text in rows:
         if line - 2 in wanted:
-            yield line - 2, _pixels(row["pixels"])
+            yield line - 2, _pixels(fields(text)[column])
         elif line - 2 > frames[-1]:
             return
 

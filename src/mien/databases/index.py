@@ -67,7 +67,9 @@ class Index:
 
     def __post_init__(self) -> None:
         counted = [getattr(self, name) for name in (*NAMED, "frame", "seconds")]
-        lengths = {len(column) for column in (self.labels, *counted, *self.columns.values(), *self.groups.values())}
+        lengths = {
+            len(column) for column in (self.labels, *counted, *self.columns.values(), *self.groups.values())
+        }
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
 
@@ -239,7 +241,9 @@ def _names(column: pa.ChunkedArray) -> Names:
 
 def _under(table: pa.Table, prefix: str) -> list[tuple[str, pa.ChunkedArray]]:
     """Return the columns whose names begin with a prefix, without it."""
-    return [(name.removeprefix(prefix), table[name]) for name in table.column_names if name.startswith(prefix)]
+    return [
+        (name.removeprefix(prefix), table[name]) for name in table.column_names if name.startswith(prefix)
+    ]
 
 
 def _cells(table: pa.Table, task: Task) -> tuple[FloatArray, BoolArray]:

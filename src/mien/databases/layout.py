@@ -1,4 +1,4 @@
-"""Finding a database's folders and files, however deeply an archive nested them and however it spelled them."""
+"""Finding a database's folders and files, however an archive nested and spelled them."""
 
 import os
 import re

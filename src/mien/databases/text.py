@@ -19,17 +19,23 @@ def lines(path: Path, findings: Findings) -> Iterator[tuple[int, str]]:
     Raises:
         DatabaseError: the file cannot be read, or a line is not UTF-8 and malformed rows are not skipped.
     """
+    blank = 0
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            for number, raw in enumerate(file, 1):
+                text = None
+                with findings.row(path, number):
+                    text = _decoded(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw)
+                if text == "":
+                    blank += 1
+                    continue
+                for missed in range(number - blank, number):
+                    yield missed, ""
+                blank = 0
+                if text is not None:
+                    yield number, text
     except OSError as error:
         raise DatabaseError(f"{path}: {error.strerror}") from error
-    data = data.removeprefix(b"\xef\xbb\xbf").rstrip()
-    for number, raw in enumerate(data.split(b"\n") if data else (), 1):
-        text = None
-        with findings.row(path, number):
-            text = _decoded(raw)
-        if text is not None:
-            yield number, text
 
 
 def fields(text: str, delimiter: str = ",") -> list[str]:
