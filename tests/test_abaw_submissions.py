@@ -202,15 +202,15 @@ def test_an_uncovered_row_stops_everything_and_leaves_the_old_file(tmp_path: Pat
 
 def test_repeating_takes_the_last_answer_of_the_same_video(tmp_path: Path) -> None:
     header, filler, _ = FORMS["expr"]
-    names = ["1/1.jpg", "1/2.jpg", "2/1.jpg", "1/3.jpg", "2/2.jpg", "2/3.jpg"]
+    names = ["1/1.jpg", "1/2.jpg", "2/1.jpg", "1/3.jpg", "2/2.jpg", "2/3.jpg", "1/4.jpg"]
     template = read_template(template_file(tmp_path, header, filler, names))
-    answers = classes(["1/1.jpg", "2/2.jpg"], EXPRESSION_8_OTHER, ["fear", "other"])
+    answers = classes(["1/1.jpg", "1/4.jpg", "2/2.jpg"], EXPRESSION_8_OTHER, ["fear", "anger", "other"])
     written = write_submission(tmp_path / "a.txt", template, answers, without_face="repeat")
     assert written.repeated == 4
     values = [line.split(",")[1] for line in (tmp_path / "a.txt").read_text().splitlines()[1:]]
-    assert values == ["3", "3", "7", "3", "7", "7"]
+    assert values == ["3", "3", "7", "3", "7", "7", "1"]
     alone = read_template(template_file(tmp_path, header, filler, [*names, "3/1.jpg"]))
-    with pytest.raises(InputError, match=r"1 of 7 rows have no prediction \(3/1\.jpg\)"):
+    with pytest.raises(InputError, match=r"1 of 8 rows have no prediction \(3/1\.jpg\)"):
         write_submission(tmp_path / "a.txt", alone, answers, without_face="repeat")
 
 
