@@ -18,6 +18,7 @@ from mien.databases import (
     ravdess,
     recola,
     sewa,
+    table,
 )
 from mien.databases.catalog import Database
 
@@ -39,5 +40,6 @@ DATABASES: dict[str, Database] = {
     "ravdess": ravdess.DATABASE,
     "recola": recola.DATABASE,
     "sewa": sewa.DATABASE,
+    "table": table.DATABASE,
 }
 """In order of name."""

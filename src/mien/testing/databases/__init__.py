@@ -41,6 +41,7 @@ from mien.testing.databases.raf_db import make_raf_db
 from mien.testing.databases.ravdess import make_ravdess
 from mien.testing.databases.recola import make_recola_avec, make_recola_original
 from mien.testing.databases.sewa import make_sewa, make_sewa_avec
+from mien.testing.databases.table import make_table_csv, make_table_index, make_table_parquet
 
 MAKERS: dict[str, tuple[str, Callable[[Path], Made]]] = {
     "afew": ("afew", make_afew),
@@ -65,6 +66,7 @@ MAKERS: dict[str, tuple[str, Callable[[Path], Made]]] = {
     "disfa_plus": ("disfa_plus", make_disfa_plus),
     "emotionet_automatic": ("emotionet", make_emotionet_automatic),
     "emotionet_csv": ("emotionet", make_emotionet_csv),
+    **({"emotionet_xlsx": ("emotionet", make_emotionet_xlsx)} if find_spec("openpyxl") else {}),
     "fer2013": ("fer2013", make_fer2013),
     "fer2013_folders": ("fer2013", make_fer2013_folders),
     "ferplus_folders": ("fer2013", make_ferplus_folders),
@@ -75,6 +77,8 @@ MAKERS: dict[str, tuple[str, Callable[[Path], Made]]] = {
     "recola_original": ("recola", make_recola_original),
     "sewa": ("sewa", make_sewa),
     "sewa_avec": ("sewa", make_sewa_avec),
-    **({"emotionet_xlsx": ("emotionet", make_emotionet_xlsx)} if find_spec("openpyxl") else {}),
+    "table_csv": ("table", make_table_csv),
+    "table_index": ("table", make_table_index),
+    "table_parquet": ("table", make_table_parquet),
 }
 """Release -> (name in DATABASES, maker)."""
