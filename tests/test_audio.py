@@ -409,13 +409,47 @@ def test_times_of_a_video_with_hidden_frames(tmp_path: Path) -> None:
     assert timestamps(path).tolist() == [frame.seconds for frame in Video(path)]
 
 
+def open_groups(path: Path, coder: str) -> Path:
+    """Return a video in which frames refer to the key frame behind them."""
+    source = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=3"]
+    given = {
+        "libx264": ["-x264-params", "keyint=20:open-gop=1"],
+        "libx265": ["-x265-params", "log-level=none:keyint=20:open-gop=1"],
+    }
+    subprocess.run([*source, "-c:v", coder, "-bf", "3", *given[coder], str(path)], check=True)
+    return path
+
+
 @pytest.mark.program("ffmpeg")
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_times_of_a_video_cut_between_key_frames(tmp_path: Path, suffix: str) -> None:
-    whole, path = make_video(tmp_path / "whole.mp4", frames=60, b_frames=2), tmp_path / f"v{suffix}"
-    command = ["ffmpeg", "-v", "error", "-ss", "1.1", "-i", str(whole), "-c", "copy", str(path)]
-    subprocess.run(command, check=True)
+@pytest.mark.parametrize("coder", ["libx264", "libx265"])
+def test_times_of_a_video_cut_out_of_another(tmp_path: Path, suffix: str, coder: str) -> None:
+    for number, whole in enumerate(
+        (open_groups(tmp_path / "open.mp4", coder), make_video(tmp_path / "closed.mp4", frames=300))
+    ):
+        path = tmp_path / f"v{number}{suffix}"
+        command = ["ffmpeg", "-v", "error", "-ss", "1.3", "-i", str(whole), "-c", "copy", str(path)]
+        subprocess.run(command, check=True)
+        assert timestamps(path).tolist() == [frame.seconds for frame in Video(path)]
+
+
+@pytest.mark.program("ffmpeg")
+@pytest.mark.parametrize("coder", ["libx264", "libx265"])
+def test_times_of_a_video_that_begins_with_a_later_group(tmp_path: Path, coder: str) -> None:
+    whole = open_groups(tmp_path / "whole.mkv", coder)
+    with av.open(str(whole)) as container:
+        keys = [number for number, packet in enumerate(container.demux()) if packet.is_keyframe]
+    numbers = iter(range(10_000))
+    path = remuxed(whole, tmp_path / "v.mkv", lambda packet: next(numbers) >= keys[1])
     assert timestamps(path).tolist() == [frame.seconds for frame in Video(path)]
+
+
+def test_times_of_a_video_without_its_first_key_frame(tmp_path: Path) -> None:
+    whole = make_video(tmp_path / "whole.mkv", times=[number / 25 for number in range(400)])
+    path = remuxed(whole, tmp_path / "v.mkv", lambda packet: seconds(packet) > 1.0)
+    times = timestamps(path).tolist()
+    assert times == [frame.seconds for frame in Video(path)]
+    assert len(times) < 374, "what needs the lost frame is not shown"
 
 
 def test_times_are_refused_for_what_is_no_video(tmp_path: Path) -> None:

@@ -252,16 +252,16 @@ def _packet_stamps(container: InputContainer, stream: VideoStream, path: Path) -
     start: int | None = None
     some_hidden = stream.codec_context.name == "vp8"  # some packets only help to predict others
     for packet in packets(container, path):
-        if packet.stream_index != stream.index or packet.is_discard:
+        if packet.stream_index != stream.index:
             continue
         if packet.pts is None or (start is None and not packet.is_keyframe):
             return None
         start = packet.pts if start is None else start
-        if not some_hidden or memoryview(packet)[0] & 0x10:
+        if packet.pts < start:
+            return None  # shown before the key frame that it needs, or not at all
+        if not packet.is_discard and (not some_hidden or memoryview(packet)[0] & 0x10):
             stamps.append(packet.pts)
-    if start is None or min(stamps, default=start) < start or len(set(stamps)) < len(stamps):
-        return None  # what precedes the first key frame is not shown; of two stamps alike one is wrong
-    return stamps
+    return stamps if len(set(stamps)) == len(stamps) else None
 
 
 def packets(container: InputContainer, path: Path) -> Iterator["Packet[Stream]"]:
