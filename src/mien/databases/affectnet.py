@@ -159,7 +159,9 @@ def _order(path: Path, header: Sequence[str]) -> list[int]:
     """Return where a header has each of COLUMNS."""
     missing = [name for name in COLUMNS if name not in header]
     if missing:
-        raise DatabaseError(f"{path}: no column {', '.join(missing)}; the header is {header}")
+        raise DatabaseError(
+            f"{path}: no column {', '.join(missing)}; the header is {','.join(header)[:200]!r}"
+        )
     return [header.index(name) for name in COLUMNS]
 
 
@@ -320,12 +322,29 @@ def _only_value(path: str) -> str:
         with open(path, "rb") as file:
             data = file.read(4096)
         start = NPY.match(data)
-        value = np.frombuffer(data[start.end() :], np.dtype(start[1].decode())) if start else np.zeros(0)
+        value = _unpacked(start[1].decode(), data[start.end() :]) if start else None
     except (OSError, TypeError) as error:
         raise ValueError(f"not a .npy file of one number or text ({error})") from error
-    if len(value) != 1:
+    if value is None:
         raise ValueError(f"begins with {data[:24]!r}, expected a .npy file of one number or text")
-    return value[0].decode("ascii") if isinstance(value[0], bytes) else str(value[0])
+    return value
+
+
+def _unpacked(kind: str, data: bytes) -> str | None:
+    """Return one value of a kind such as "<U4" or "<f8" as text; None where there is not just one.
+
+    Raises:
+        TypeError: there is no such kind.
+        ValueError: it is a text that cannot be.
+    """
+    dtype = np.dtype(kind)
+    if len(data) != dtype.itemsize:
+        return None
+    if dtype.kind == "U":  # numpy itself fails on numbers that are no character
+        return data.decode("utf-32-be" if kind[0] == ">" else "utf-32-le").rstrip("\0")
+    if dtype.kind == "S":
+        return data.decode("ascii").rstrip("\0")
+    return str(np.frombuffer(data, dtype)[0])
 
 
 _BASIC = tuple(label for label in EXPRESSION_8_CONTEMPT.labels if label != "contempt")

@@ -90,7 +90,7 @@ def _read_table(folder: Path, path: Path, findings: Findings) -> Index:
         with findings.row(path, line):
             emotion = whole(row["emotion"], "emotion", 0, len(FER2013_CLASSES) - 1)
             if row["Usage"] not in SPLITS:
-                raise ValueError(f"Usage is {row['Usage']!r}, expected one of {', '.join(SPLITS)}")
+                raise ValueError(f"Usage is {row['Usage'][:40]!r}, expected one of {', '.join(SPLITS)}")
             _pixels(row["pixels"])
             emotions.append(emotion)
             usages.append(row["Usage"])
@@ -128,7 +128,7 @@ def _read_prepared(folder: Path, parts: Sequence[Path], findings: Findings) -> I
                 name, counted = _labelled(text)
                 if listed.setdefault(name.lower(), counted) is not counted:
                     if listed[name.lower()] != counted:
-                        raise ValueError(f"{name} is there a second time, with other votes")
+                        raise ValueError(f"{name[:60]} is there a second time, with other votes")
                     repeated += 1
                     continue
                 picture = pictures.get(name.lower())
@@ -238,7 +238,9 @@ def _votes_of(path: Path, findings: Findings, places: Sequence[int], usages: Seq
         with findings.row(path, line):
             part = parts.get(line - 2, row["Usage"])
             if row["Usage"] != part:
-                raise ValueError(f"Usage is {row['Usage']!r}, but {part!r} in the same row of fer2013.csv")
+                raise ValueError(
+                    f"Usage is {row['Usage'][:40]!r}, but {part!r} in the same row of fer2013.csv"
+                )
             counted = [whole(row[name], f"votes for {name}", 0, 10) for name in FERPLUS_VOTES]
             votes.append(counted if row["Image name"] else nothing)
     if len(votes) <= max(places, default=-1):
