@@ -64,6 +64,7 @@ def test_majority_by_hand(row: str, label: str | None) -> None:
     [
         ("8 2 0 0 0 0 0 0 0 0", {"neutral": 1.0}),  # 8 of 10 is three quarters already
         ("6 4 0 0 0 0 0 0 0 0", {"neutral": 0.6, "happiness": 0.4}),  # 6 of 10 is not
+        ("6 2 1 1 0 0 0 0 0 0", {"neutral": 1.0}),  # single votes gone: 6 of 8 is just three quarters
         ("4 0 0 3 2 1 0 0 0 0", {"neutral": 4 / 7, "sadness": 3 / 7}),  # single vote gone: 7 of 9 is enough
         ("4 0 0 2 2 2 0 0 0 0", {}),  # neutral, then three equal ones at once: four classes
         ("3 3 2 2 0 0 0 0 0 0", {}),  # two equal, then two equal: four classes
