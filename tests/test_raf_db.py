@@ -8,6 +8,7 @@ import pytest
 from mien.databases import raf_db
 from mien.databases.findings import Findings
 from mien.errors import DatabaseError
+from mien.tasks import COMPOUND_11
 from mien.testing.databases.made import write_lines
 from mien.testing.databases.raf_db import make_raf_db
 
@@ -26,7 +27,7 @@ def test_aligned_pictures_are_preferred(folder: Path) -> None:
     assert findings.unmatched["label without a picture"].examples == ["train_00003"]
     (unlabelled,) = findings.unmatched["picture without a label"].examples
     assert unlabelled == "basic/Image/aligned/train_00099_aligned.jpg"
-    assert "compound/ is not read" in findings.notes[0]
+    assert findings.release == "basic and compound set, aligned pictures"
 
 
 def test_original_pictures_are_read_where_no_aligned_ones_are(folder: Path) -> None:
@@ -36,7 +37,9 @@ def test_original_pictures_are_read_where_no_aligned_ones_are(folder: Path) -> N
     assert not index.cropped
     assert index.media.at(2) == "basic/Image/original/train_00003.jpg"
     assert "original" in findings.release
-    assert not findings.unmatched
+    told = findings.unmatched["label without a picture"]
+    assert told.count == 3, "one kind of picture for both sets"
+    assert told.examples[0] == "compound/test_0001"
 
 
 def test_pictures_in_a_folder_of_the_archive_are_found(folder: Path) -> None:
@@ -77,10 +80,13 @@ def test_without_annotations_groups_are_empty(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "compound"])
-def test_the_compound_set_alone_is_refused(folder: Path, given: str) -> None:
+def test_the_compound_set_alone_is_read_by_its_own_classes(folder: Path, given: str) -> None:
     rmtree(folder / "basic")
-    with pytest.raises(DatabaseError, match="only RAF-DB's compound set"):
-        raf_db.read(folder / given, Findings())
+    index = raf_db.read(folder / given, Findings())
+    assert index.video.text() == ["compound/train_00001", "compound/train_00002", "compound/test_0001"]
+    assert list(index.labels.values) == [COMPOUND_11]
+    winners = [COMPOUND_11.labels[k] for k in index.labels.values[COMPOUND_11].argmax(axis=1)]
+    assert winners == ["happily_surprised", "fearfully_surprised", "disgustedly_surprised"]
 
 
 def test_the_basic_folder_itself_may_be_given(folder: Path) -> None:

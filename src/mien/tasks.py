@@ -79,7 +79,6 @@ ACTION_UNITS_12 = Task(
 """The twelve action units of Aff-Wild2 from the second ABAW edition on."""
 
 
-
 def _units(*numbers: int) -> tuple[str, ...]:
     """Return action units' names, their number in two digits."""
     return tuple(f"AU{number:02d}" for number in numbers)
@@ -103,6 +102,18 @@ COMPOUND_7 = Task(
     ),
 )
 """The seven compound expressions of the ABAW challenges, in their order."""
+
+COMPOUND_11 = Task(
+    "compound_11",
+    "expression",
+    "categorical",
+    (
+        *("happily_surprised", "happily_disgusted", "sadly_fearful", "sadly_angry", "sadly_surprised"),
+        *("sadly_disgusted", "fearfully_angry", "fearfully_surprised", "angrily_surprised"),
+        *("angrily_disgusted", "disgustedly_surprised"),
+    ),
+)
+"""The eleven compound expressions of RAF-DB, in its order."""
 
 ACTION_UNITS_DISFA = Task("action_units_disfa", "action_units", "binary", _DISFA)
 """The twelve action units of DISFA, present from intensity 2 on."""
@@ -130,6 +141,7 @@ TASKS = {
         ACTION_UNITS_12,
         EXPRESSION_7_PERCEIVED,
         COMPOUND_7,
+        COMPOUND_11,
         ACTION_UNITS_DISFA,
         INTENSITIES_DISFA,
         ACTION_UNITS_BP4D,

@@ -401,8 +401,7 @@ DATABASE = Database(
     ),
     counts=(
         *(
-            Count(count, split="train", task=EXPRESSION_8_CONTEMPT, label=label, release=release)
-            for release in (RELEASE_2017, RELEASE_2021)
+            Count(count, split="train", task=EXPRESSION_8_CONTEMPT, label=label, release=RELEASE_2017)
             for label, count in {"": sum(_TRAIN.values()), **_TRAIN}.items()
         ),
         Count(4_000, split="validation", task=EXPRESSION_8_CONTEMPT, release=RELEASE_2017),

@@ -1,13 +1,14 @@
-"""RAF-DB (Li, Deng, Du 2017): faces from the web, each judged by about forty people; the basic set.
+"""RAF-DB (Li, Deng, Du 2017): faces from the web, each judged by about forty people.
 
     basic/EmoLabel/list_patition_label.txt              "train_00001.jpg 5", the file's name spelled so
     basic/Image/aligned/train_00001_aligned.jpg         100 x 100, read where there are any
     basic/Image/original/train_00001.jpg                read otherwise
     basic/Annotation/manual/train_00001_manu_attri.txt  five landmarks, then gender, race and age group
 
-The attributes are optional: a picture without them, or with "unsure" gender, keeps its row. The compound
-set (compound/, two expressions at once) has other classes under the same numbers and is not read: beside
-basic/ it is left out and told, alone it is refused.
+    compound/...                                        the same layout, eleven classes of two expressions
+
+The attributes are optional: a picture without them, or with "unsure" gender, keeps its row. The numbers of
+the compound set are in the order of public code that reads it, and of the authors' page of RAF-CE.
 """
 
 from pathlib import Path
@@ -21,7 +22,7 @@ from mien.databases.names import Names
 from mien.databases.text import lines, whole
 from mien.errors import DatabaseError
 from mien.records import Labels, one_hot
-from mien.tasks import EXPRESSION_7
+from mien.tasks import COMPOUND_11, EXPRESSION_7
 
 CLASSES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 """What the numbers 1 to 7 mean."""
@@ -35,70 +36,74 @@ ATTRIBUTES = {
 
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")
 
-ALIGNED, ORIGINAL = "basic set, aligned pictures", "basic set, original pictures"
-"""What the releases are called."""
+SETS = {"basic": (EXPRESSION_7, CLASSES), "compound": (COMPOUND_11, COMPOUND_11.labels)}
+"""The folder of a set -> what its numbers from 1 mean."""
 
 
 def read(folder: Path, findings: Findings) -> Index:
-    """Return one row per labelled picture of the basic set, with gender, race and age as groups.
+    """Return one row per labelled picture, with gender, race and age as groups.
+
+    A picture of the compound set is called "compound/train_00001": both sets count from 1.
 
     Raises:
-        DatabaseError: the basic set is not there, or a row breaks the format and is not skipped.
+        DatabaseError: neither set is there, or a row breaks the format and is not skipped.
     """
-    basic, labels = _basic(folder)
-    if find_folders(basic.parent, "compound"):
-        findings.note("compound/ is not read: its numbers mean other classes")
+    sets = [(name, *found) for name in SETS if (found := _set(folder, name))]
+    if not sets:
+        raise DatabaseError(
+            f"{folder}: no basic/EmoLabel/list_patition_label.txt; give the folder that holds basic/"
+        )
+    kind = "aligned" if all(_pictures(place, "aligned") for _, place, _ in sets) else "original"
+    findings.release = f"{' and '.join(name for name, _, _ in sets)} set, {kind} pictures"
+    return Index.joined([_read_set(folder, *each, kind, findings) for each in sets])
+
+
+def _set(folder: Path, name: str) -> tuple[Path, Path] | None:
+    """Return the folder of a set and its list of labels; None if it is not there."""
+    other = next(other for other in SETS if other != name)
+    own = () if folder.name.lower() == other or name == "compound" != folder.name.lower() else (folder,)
+    for place in (*own, *find_folders(folder, name)):
+        found = files(place / "EmoLabel", frozenset({".txt"}))
+        for wanted in LISTS:
+            if wanted in found:
+                return place, found[wanted]
+    return None
+
+
+def _read_set(folder: Path, name: str, place: Path, labels: Path, kind: str, findings: Findings) -> Index:
+    """Return the rows of one set."""
+    task, classes = SETS[name]
     numbers: dict[str, int] = {}
     for line, text in lines(labels, findings):
         with findings.row(labels, line):
-            name, number = _labelled(text)
-            if name in numbers:
-                raise ValueError(f"{name} is there a second time")
-            numbers[name] = number
-    pictures = _pictures(basic, "aligned")
-    findings.release = ALIGNED if pictures else ORIGINAL
-    cropped = bool(pictures)
-    pictures = pictures or _pictures(basic, "original")
-    for name in sorted(numbers.keys() - pictures.keys()):
-        findings.unmatch("label without a picture", name)
-    for name in sorted(pictures.keys() - numbers.keys()):
-        findings.unmatch("picture without a label", relative(pictures[name], folder))
+            stem, number = _labelled(text, len(classes))
+            if stem in numbers:
+                raise ValueError(f"{stem} is there a second time")
+            numbers[stem] = number
+    pictures = _pictures(place, kind)
+    prefix = "compound/" if name == "compound" else ""
+    for stem in sorted(numbers.keys() - pictures.keys()):
+        findings.unmatch("label without a picture", f"{prefix}{stem}")
+    for stem in sorted(pictures.keys() - numbers.keys()):
+        findings.unmatch("picture without a label", relative(pictures[stem], folder))
     return Index.of(
         "raf_db",
-        Labels.of({EXPRESSION_7: one_hot(EXPRESSION_7, CLASSES, [n - 1 for n in numbers.values()])}),
-        split=[name.partition("_")[0] for name in numbers],
-        video=list(numbers),
-        media=[relative(pictures[name], folder) if name in pictures else "" for name in numbers],
-        groups=_groups(basic, list(numbers), findings),
-        cropped=cropped,
+        Labels.of({task: one_hot(task, classes, [n - 1 for n in numbers.values()])}),
+        split=[stem.partition("_")[0] for stem in numbers],
+        video=[f"{prefix}{stem}" for stem in numbers],
+        media=[relative(pictures[stem], folder) if stem in pictures else "" for stem in numbers],
+        groups=_groups(place, list(numbers), findings),
+        cropped=kind == "aligned",
     )
 
 
-def _basic(folder: Path) -> tuple[Path, Path]:
-    """Return the folder of the basic set and its list of labels."""
-    own = () if folder.name.lower() == "compound" else (folder,)
-    for place in (*own, *find_folders(folder, "basic")):
-        found = files(place / "EmoLabel", frozenset({".txt"}))
-        for name in LISTS:
-            if name in found:
-                return place, found[name]
-    if not own or find_folders(folder, "compound"):
-        raise DatabaseError(
-            f"{folder}: there is only RAF-DB's compound set, whose classes are others and which is not "
-            "read; expected basic/EmoLabel/list_patition_label.txt"
-        )
-    raise DatabaseError(
-        f"{folder}: no basic/EmoLabel/list_patition_label.txt; give the folder that holds basic/"
-    )
-
-
-def _labelled(text: str) -> tuple[str, int]:
+def _labelled(text: str, classes: int) -> tuple[str, int]:
     """Return the picture's name without ending, in small letters, and its class from 1 of a row."""
     name, *rest = text.split()
     stem = name.lower().rpartition(".")[0]
     if len(rest) != 1 or not fullmatch("(train|test)_[0-9]+", stem):
         raise ValueError(f"{text[:60]!r}, expected a picture and a class such as 'train_00001.jpg 5'")
-    return stem, whole(rest[0], "class", 1, len(CLASSES))
+    return stem, whole(rest[0], "class", 1, classes)
 
 
 def _pictures(basic: Path, kind: str) -> dict[str, Path]:
@@ -139,7 +144,7 @@ TRAIN_AND_TEST = Fold(("train",), (), ("test",))
 
 DATABASE = Database(
     title="RAF-DB",
-    tasks=(EXPRESSION_7,),
+    tasks=(EXPRESSION_7, COMPOUND_11),
     read=read,
     protocols=(
         Protocol(
@@ -158,8 +163,18 @@ DATABASE = Database(
             note="the authors' own figure, the mean of the confusion matrix's diagonal, because the "
             "classes are of unequal size; papers report one or the other",
         ),
+        Protocol(
+            name="compound",
+            task=COMPOUND_11,
+            metric="mean recall",
+            aggregation="recall of each class over the test part, mean of the eleven",
+            folds=(TRAIN_AND_TEST,),
+        ),
     ),
-    counts=(Count(12_271, split="train"), Count(3_068, split="test")),
+    counts=(
+        Count(12_271, split="train", task=EXPRESSION_7),
+        Count(3_068, split="test", task=EXPRESSION_7),
+    ),
     licence="For research that is not commercial; the pictures are their owners'. By agreement only.",
     obtain="On request by its authors: whdeng.cn/RAF/model1.html.",
     citation="Li, Deng, Du, CVPR 2017; Li, Deng, IEEE TIP 28(1), 2019",
