@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from mien.databases import DATABASES
@@ -106,3 +108,31 @@ def test_help_has_an_example(command: tuple[str, ...]) -> None:
     assert told.returncode == 0
     assert "Example" in told.stdout
     assert "mien " + " ".join(command[:1]) in told.stdout.split("Example", 1)[1]
+
+
+def test_openface_there_and_back(sample: Path, tmp_path: Path) -> None:
+    run("analyze", sample, "-o", tmp_path / "result", "--no-overlay", "--no-report", "-q")
+    out = run("openface", tmp_path / "result" / "predictions.parquet", "-o", tmp_path / "csv")
+    assert out.stdout.strip() == str(tmp_path / "csv" / "portraits.csv")
+    back = run("openface", tmp_path / "csv" / "portraits.csv", "-o", tmp_path / "back.parquet")
+    assert back.returncode == 0, back.stderr
+    original = pq.read_table(tmp_path / "result" / "predictions.parquet")
+    again = pq.read_table(tmp_path / "back.parquet")
+    assert again["frame"].to_pylist() == original["frame"].to_pylist()
+    assert again["face"].to_pylist() == original["face"].to_pylist()
+    happy = [name["expression_happiness"].to_numpy(zero_copy_only=False) for name in (original, again)]
+    np.testing.assert_allclose(happy[0], happy[1], rtol=1e-6)
+    refused = run("openface", tmp_path / "csv", "-o", tmp_path / "x.parquet")
+    assert refused.returncode == 2
+
+
+@pytest.mark.parametrize("kind", ["datapackage", "audformat"])
+def test_export_writes_labels_in_a_common_form(kind: str, tmp_path: Path) -> None:
+    if kind == "audformat":
+        pytest.importorskip("audformat")
+    folder = made("ravdess", tmp_path / "ravdess").folder
+    done = run("databases", "export", "ravdess", folder, "-o", tmp_path / "out", "--to", kind)
+    assert done.returncode == 0, done.stderr
+    assert " rows" in done.stdout
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"datapackage": "datapackage.json", "audformat": "db.yaml"}[kind] in names

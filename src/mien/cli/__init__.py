@@ -1,6 +1,6 @@
 """The command line. Heavy modules are imported inside the commands, so that help is instant."""
 
-from mien.cli import analyze, databases, learning
+from mien.cli import analyze, databases, interchange, learning
 from mien.cli.main import main
 
-__all__ = ["analyze", "databases", "learning", "main"]
+__all__ = ["analyze", "databases", "interchange", "learning", "main"]

@@ -41,7 +41,7 @@ def list_databases(name: str | None) -> None:
     from mien.databases.checking import description
 
     if name:
-        click.echo(description(name, _database(name)))
+        click.echo(description(name, known_database(name)))
         return
     width = max(map(len, DATABASES))
     for key, database in DATABASES.items():
@@ -67,7 +67,7 @@ def check_database(name: str, folder: Path) -> None:
     """
     from mien.databases.checking import check
 
-    _database(name)
+    known_database(name)
     result = check(name, folder)
     click.echo(result.text())
     sys.exit(1 if result.faults else 0)
@@ -125,7 +125,7 @@ def prepare(
     from mien.preparation.run import Options
     from mien.preparation.run import prepare as prepare_database
 
-    _database(name)
+    known_database(name)
     options = Options(
         given=aligned, quality=quality, workers=workers, skip=skip_malformed, sound=sound, quiet=quiet
     )
@@ -136,7 +136,7 @@ def prepare(
         click.echo(f"mien: left out: {problem}", err=True)
 
 
-def _database(name: str) -> "Database":
+def known_database(name: str) -> "Database":
     """Return a database by its name."""
     from mien.databases import DATABASES
 

@@ -80,7 +80,6 @@ class Crops:
                 crops[place] = crop
         return crops
 
-
     def prefetch(self, rows: IntArray) -> None:
         """Tell the system that these rows are read next, so that it fetches them from disk meanwhile.
 

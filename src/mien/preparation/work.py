@@ -206,7 +206,10 @@ class Maker:
             nothing = Faces.none()
             for row in range(len(index)):
                 nothing.add(row, int(index.frame[row]), float(index.seconds[row]), False)
-            silence: dict[str, np.ndarray] = {"samples": np.zeros(0, np.int16), "known": np.zeros((0, 2), np.int64)}
+            silence: dict[str, np.ndarray] = {
+                "samples": np.zeros(0, np.int16),
+                "known": np.zeros((0, 2), np.int64),
+            }
             empty = silence if piece.kind == "sound" else nothing.arrays()
             return empty | {"problem": np.array(str(error))}
 
