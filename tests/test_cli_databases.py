@@ -12,6 +12,7 @@ from mien.databases import DATABASES
 from mien.databases.checking import check
 from mien.preparation.prepared import Prepared
 from mien.testing.databases import MAKERS
+from mien.testing.databases.made import Made, write_face, write_lines
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -19,7 +20,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-def made(release: str, folder: Path):
+def made(release: str, folder: Path) -> Made:
     return MAKERS[release][1](folder)
 
 
@@ -47,8 +48,17 @@ def test_unknown_database_is_refused_with_the_known_ones(tmp_path: Path) -> None
         assert "Traceback" not in refused.stderr
 
 
-def test_a_whole_folder_without_published_numbers_has_no_faults(tmp_path: Path) -> None:
-    checked = run("databases", "check", "ravdess", made("ravdess", tmp_path / "ravdess").folder)
+def own(folder: Path, *rows: str) -> Path:
+    """A table of one's own, with a picture for each row."""
+    for row in rows:
+        write_face(folder / row.split(",")[0], np.random.default_rng(0))
+    write_lines(folder / "manifest.csv", ["path,split,subject,expression", *rows])
+    return folder
+
+
+def test_a_whole_folder_has_no_faults(tmp_path: Path) -> None:
+    folder = own(tmp_path / "own", "a.png,train,anna,neutral", "b.png,test,bob,fear")
+    checked = run("databases", "check", "table", folder)
     assert checked.returncode == 0, checked.stdout
     assert checked.stdout.rstrip().endswith("no faults")
     assert "release: " in checked.stdout
@@ -75,11 +85,8 @@ def test_a_bad_line_is_told_by_file_and_number(release: str, tmp_path: Path) -> 
 
 
 def test_people_in_two_parts_and_in_two_databases_are_told(tmp_path: Path) -> None:
-    folder = tmp_path / "own"
-    folder.mkdir()
-    (folder / "manifest.csv").write_text(
-        "path,split,subject,expression\n,train,anna,neutral\n,test,anna,fear\n,test,bob,anger\n"
-    )
+    rows = ("a.png,train,anna,neutral", "b.png,test,anna,fear", "c.png,test,bob,anger")
+    folder = own(tmp_path / "own", *rows)
     leaks = check("table", folder).faults
     assert leaks == ["1 subjects both in train and in test\n      anna"]
     related = check("disfa_plus", made("disfa_plus", tmp_path / "plus").folder)
