@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 from mien.arrays import BoolArray, FloatArray, IntArray
 from mien.databases.catalog import Database
 from mien.databases.findings import Findings
-from mien.databases.index import Column, Index, Unit
+from mien.databases.index import NAMED, Column, Index, Unit
 from mien.databases.layout import PICTURES, VIDEOS, files, numbered
 from mien.databases.names import Names
 from mien.databases.table_cells import UNREADABLE, Cells, numbers_of, read_cells
@@ -43,7 +43,7 @@ from mien.databases.table_labels import label_columns, read_labels
 from mien.databases.traces import LONGEST
 from mien.errors import DatabaseError
 from mien.records import Labels
-from mien.tasks import TASKS
+from mien.tasks import TASKS, VALENCE_AROUSAL
 
 PLACES = ("path", "frame", "time_s", "split", "subject", "video", "face", "sound", "cropped")
 """The columns that say where a row is."""
@@ -67,6 +67,9 @@ def read(folder: Path, findings: Findings) -> Index:
         return _read_saved(path, folder, findings)
     cells = read_cells(path, findings)
     values = read_labels(cells)
+    if not values:
+        findings.note("no column of labels: valence and arousal are unknown throughout")
+        values = {VALENCE_AROUSAL: np.full((len(cells), len(VALENCE_AROUSAL)), np.nan, np.float32)}
     named = {name: cells.texts(name) for name in ("split", "subject", "video", "face")}
     cells.refuse(
         [row for row, split in enumerate(named["split"]) if split not in SPLITS],
@@ -171,7 +174,8 @@ def _kind(path: str, below: _Below) -> str:
     if suffix in VIDEOS:
         return "video"
     found = below.find(path)
-    return "folder" if (not found and not suffix) or os.path.isdir(below.folder / found) else "other"
+    is_folder = os.path.isdir(below.folder / found) if found else not suffix
+    return "folder" if is_folder else "other"
 
 
 def _is_inside(path: str) -> bool:
@@ -256,7 +260,7 @@ def _ordered(
     cells.refuse(
         np.sort(order[1:][same]).tolist(),
         lambda row: (
-            f"a second row of {named['video'][row][:80]!r} {named['face'][row][:40]} at the same "
+            f"a second row of {named['video'][row][:80]}, face {named['face'][row][:40]!r}, at the same "
             f"{'time' if unit == 'time' else 'frame'}"
         ),
     )
@@ -337,6 +341,9 @@ def _read_saved(path: Path, folder: Path, findings: Findings) -> Index:
             raise DatabaseError(f"{path}: {task.name} has values that are none of its own")
     if index.unit not in ("frame", "time", "clip"):
         raise DatabaseError(f"{path}: unit is {str(index.unit)[:40]!r}, expected frame, time or clip")
+    for names in (*(getattr(index, name) for name in NAMED), *index.groups.values()):
+        if len(names) and not (names.codes.min() >= 0 and names.codes.max() < len(names.vocabulary)):
+            raise DatabaseError(f"{path}: a column of names is damaged")
     below = _Below(folder)
     findings.release = f"{path.name}, an index of {index.database}, by {index.unit}"
     media, sound = (_there(names, below, findings) for names in (index.media, index.sound))
