@@ -351,7 +351,7 @@ def test_sound_lies_on_the_clock_of_the_frames(tmp_path: Path) -> None:
     )
     prepare("table", folder, tmp_path / "out", COLOUR, QUIET)
     data = Prepared.open(tmp_path / "out")
-    assert data.index.video.counts() == {"talk.mp4": 50, "mute.mp4": 10}
+    assert data.index.media.counts() == {"talk.mp4": 50, "mute.mp4": 10}
     np.testing.assert_allclose(data.index.seconds[:50], np.arange(50) / 25, atol=1e-3)
     samples, known = data.sounds.between("talk.mp4", 0.0, 2.0)
     assert samples.shape == known.shape == (2 * RATE,)

@@ -84,4 +84,6 @@ def probabilities(task: Task, raw: Tensor) -> Tensor:
     """Return raw outputs as what Predictions hold: softmax, sigmoid or tanh by the task's kind."""
     if task.kind == "categorical":
         return torch.softmax(raw, dim=-1)
-    return torch.sigmoid(raw) if task.kind == "binary" else torch.tanh(raw)
+    if task.kind == "continuous":
+        return torch.tanh(raw)
+    return torch.sigmoid(raw) * task.range[1]

@@ -132,13 +132,12 @@ def _sounds(todo: list[Piece], sounds: list[int], work: Path, out: Path) -> list
     with open(out / "sound.bin", "wb") as file:
         for number in sounds:
             with np.load(piece_path(work, number), allow_pickle=False) as made:
-                samples, known = made["samples"], made["known"].tolist()
+                samples, start, known = made["samples"], int(made["start"]), made["known"].tolist()
                 if "problem" in made:
                     problems.append(str(made["problem"]))
             file.write(samples.astype("<i2").tobytes())
-            places.append(
-                {"file": todo[number].media, "first": first, "samples": len(samples), "known": known}
-            )
+            place = {"file": todo[number].media, "first": first, "samples": len(samples), "start": start}
+            places.append(place | {"known": known})
             first += len(samples)
     text = json.dumps(places, indent=1, ensure_ascii=False)
     (out / "sound.json").write_text(f"{text}\n", encoding="utf-8")

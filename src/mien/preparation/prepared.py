@@ -7,7 +7,8 @@ A prepared folder holds
     crops.bin        the crops, each a JPEG or PNG of its own, one after another in order of rows
     crops.npy        (n + 1,) int64: crop k is bytes [k] to [k + 1] of crops.bin; none if they are equal
     sound.bin        int16 samples of each sound file at 16 kHz, one after another; only with sound
-    sound.json       of each sound file: name, first sample, number, and where there really is sound
+    sound.json       of each sound file: name; where its samples begin in sound.bin and how many they are;
+                     which sample of the recording the first is; ranges of samples that were recorded
     manifest.json    counts, settings, versions and the hash of each file
 
 and appears whole or not at all.
@@ -103,10 +104,11 @@ class Sounds:
 
     Args:
         data: int16 samples of all.
-        places: file -> (first sample, number of samples, ranges of samples where there is sound).
+        places: file -> (place of its first sample in the data, number of samples, which sample of the
+            recording the first is, ranges of samples of the recording in which there is sound).
     """
 
-    def __init__(self, data: IntArray, places: Mapping[str, tuple[int, int, IntArray]]) -> None:
+    def __init__(self, data: IntArray, places: Mapping[str, tuple[int, int, int, IntArray]]) -> None:
         self._data = data
         self._places = places
 
@@ -123,11 +125,12 @@ class Sounds:
         samples, known = np.zeros(count, np.float32), np.zeros(count, bool)
         if file not in self._places:
             return samples, known
-        place, length, ranges = self._places[file]
+        place, length, begin, ranges = self._places[file]
         first = round(start * RATE)
-        low, high = max(first, 0), min(first + count, length)
+        low, high = max(first, begin), min(first + count, begin + length)
         if low < high:
-            samples[low - first : high - first] = self._data[place + low : place + high] / np.float32(32768)
+            heard = self._data[place + low - begin : place + high - begin]
+            samples[low - first : high - first] = heard / np.float32(32768)
         for a, b in ranges:
             known[max(a - first, 0) : max(b - first, 0)] = True
         return samples, known
@@ -205,7 +208,10 @@ def _sounds(folder: Path) -> Sounds:
     if not (folder / "sound.json").exists():
         return Sounds(np.zeros(0, np.int16), {})
     places = {
-        entry["file"]: (entry["first"], entry["samples"], np.array(entry["known"], np.int64).reshape(-1, 2))
+        entry["file"]: (
+            *(entry["first"], entry["samples"], entry["start"]),
+            np.array(entry["known"], np.int64).reshape(-1, 2),
+        )
         for entry in json.loads((folder / "sound.json").read_text(encoding="utf-8"))
     }
     return Sounds(_mapped(folder / "sound.bin", np.int16)[1], places)

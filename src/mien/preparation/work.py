@@ -186,7 +186,7 @@ class Maker:
         self._detector = job.detector()
 
     def make(self, piece: Piece, index: Index) -> dict[str, np.ndarray]:
-        """Return what a piece gives: the columns of Faces, or `samples` and `known` of a sound.
+        """Return what a piece gives: the columns of Faces, or `samples`, `start` and `known` of a sound.
 
         A medium that cannot be read, where that is to be skipped, gives its rows without crops and
         the reason as `problem`.
@@ -208,6 +208,7 @@ class Maker:
                 nothing.add(row, int(index.frame[row]), float(index.seconds[row]), False)
             silence: dict[str, np.ndarray] = {
                 "samples": np.zeros(0, np.int16),
+                "start": np.array(0),
                 "known": np.zeros((0, 2), np.int64),
             }
             empty = silence if piece.kind == "sound" else nothing.arrays()
@@ -216,7 +217,8 @@ class Maker:
     def _sound(self, piece: Piece) -> dict[str, np.ndarray]:
         """Return a file's samples and the ranges in which there really is sound."""
         sound = read_sound(self._job.folder / piece.media)
-        return {"samples": sound.samples, "known": np.array(sound.known, np.int64).reshape(-1, 2)}
+        first = int(sound.known.min(initial=len(sound)))  # a clock may start hours before its sound
+        return {"samples": sound.samples[first:], "start": np.array(first), "known": sound.known}
 
     def _faces(self, piece: Piece, index: Index) -> dict[str, np.ndarray]:
         """Return the faces of a piece."""

@@ -170,6 +170,8 @@ def names(task: Task) -> tuple[str, ...]:
     """Return the names of a task's columns, in the order of its labels."""
     if task.behaviour == "expression":
         return tuple(f"expression_{label}" for label in task.labels)
+    if task.kind == "intensity":
+        return tuple(f"{label}_intensity" for label in task.labels)
     return task.labels
 
 
@@ -231,7 +233,12 @@ def _description(task: Task, label: str) -> str:
         return f"probability that the face shows {label}; all expressions add up to 1"
     if task.behaviour == "action_units":
         muscle = _MUSCLES.get(int(label.removeprefix("AU")), "")
-        return f"{muscle}: probability that it is active".removeprefix(": ")
+        what = (
+            "intensity, 0 absent to 5 maximum"
+            if task.kind == "intensity"
+            else "probability that it is active"
+        )
+        return f"{muscle}: {what}".removeprefix(": ")
     ends = {"valence": "-1 unpleasant, 1 pleasant", "arousal": "-1 calm, 1 excited"}
     return f"{label} in [-1, 1]: {ends[label]}"
 
