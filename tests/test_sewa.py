@@ -70,6 +70,16 @@ def test_both_ways_of_reading_agree(tmp_path: Path) -> None:
     assert slow.labels.values[VALENCE_AROUSAL][-1, 0] == pytest.approx(0.5)
 
 
+def test_times_meet_to_the_millisecond_whichever_way_they_were_read(tmp_path: Path) -> None:
+    lines = [f"{k / 1000},0.1,0.3" for k in range(1000)]
+    own(tmp_path, "a_b_c", "Valence", "AV", *lines)
+    own(tmp_path, "a_b_c", "Arousal", "AV", *lines, "1.0,,0.5")
+    index = read(tmp_path, Findings())
+    assert len(index) == 1001
+    assert index.labels.known[VALENCE_AROUSAL][:-1].all()
+    np.testing.assert_array_equal(index.seconds, np.arange(1001) / 1000)
+
+
 def test_a_file_without_header_loses_no_row(tmp_path: Path) -> None:
     write_lines(tmp_path / "a_b_c_Valence_AV_Aligned.csv", ["0.00,0.5,0.1", "0.01,0.5,0.3"])
     index = read(tmp_path, Findings())
