@@ -73,9 +73,7 @@ def differences(index: Index, rows: dict[Key, Row]) -> list[str]:
             known = index.labels.known[task][place]
             values = index.labels.values[task][place]
             told = {
-                label: float(value)
-                for label, value, k in zip(task.labels, values, known, strict=True)
-                if k
+                label: float(value) for label, value, k in zip(task.labels, values, known, strict=True) if k
             }
             if told != pytest.approx(dict(truth), abs=1e-6):
                 wrong.append(f"{key}: {task.name} is {told}, should be {dict(truth)}")

@@ -15,8 +15,11 @@ from mien.testing.databases import MAKERS
 PIECES = st.one_of(
     st.binary(max_size=12),
     st.sampled_from(
-        [b"", b"\n", b",", b";", b'"', b"'", b"\x00", b"nan", b"inf", b"-1", b"1e999", b"9" * 40, b"\xff\xfe"]
-        + [b"\xef\xbb\xbf", b"\r", b"{", b"]", b" ", b"\t", b"-5,-5", b"0x1", "١٢".encode(), b"true", b"null"]
+        [
+            *(b"", b"\n", b",", b";", b'"', b"'", b"\x00", b"nan", b"inf", b"-1", b"1e999", b"9" * 40),
+            *(b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"{", b"]", b" ", b"\t", b"-5,-5", b"0x1"),
+            *("١٢".encode(), b"true", b"null"),
+        ]
     ),
 )
 """What is put into a file."""
@@ -52,11 +55,14 @@ def test_damaged_label_files_never_crash_a_reader(
     path.write_bytes(damaged[: start + 5] if data.draw(st.booleans()) else damaged)
     try:
         for skip in (False, True):
+            told = ""
             try:
                 index = DATABASES[MAKERS[release][0]].read(folder, Findings(skip))
             except DatabaseError as error:
-                assert len(str(error)) < 2000
+                told = str(error)
                 continue
+            finally:
+                assert len(told) < 2000
             for values in index.labels.values.values():
                 assert abs(values).max(initial=0) <= 5
     finally:

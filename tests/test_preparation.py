@@ -248,21 +248,50 @@ def test_faces_of_a_video_by_side_with_its_times(sample: Path) -> None:
     assert np.abs(pair[0] - pair[1]).mean() > 10, "two people, two crops"
 
 
-def test_a_row_of_time_meets_the_nearest_frame_and_a_clip_all(tmp_path: Path, sample: Path) -> None:
+def test_each_frame_meets_the_row_nearest_in_time(sample: Path) -> None:
     with Video(sample) as video:
-        times = [frame.seconds for frame in video]
-    asked = [times[10] + 0.004, times[30] - 0.004, times[-1] + 0.3, -1.0]
+        times = np.array([frame.seconds for frame in video])
+    fine = np.arange(-0.1, times[-1] + 0.2, 0.01)
     index = Index.of(
-        "x", labels(4), split="", video="v", media=sample.name, seconds=asked, unit="time", frame=[0] * 4
+        *("x", labels(len(fine))),
+        split="",
+        video="v",
+        media=sample.name,
+        seconds=fine,
+        frame=range(len(fine)),
+        unit="time",
     )
     made = maker(sample.parent).make(pieces(index, own=False)[0], index)
-    assert made["frames"][:2].tolist() == [10, 30]
-    np.testing.assert_allclose(made["seconds"][:2], [times[10], times[30]])
-    assert made["sizes"][2:].tolist() == [0, 0]
+    inside = np.isin(made["rows"], np.flatnonzero((fine > -0.02) & (fine < times[-1] + 0.02)))
+    assert made["frames"][inside].tolist() == list(range(len(times))), "finer labels: one row a frame"
+    np.testing.assert_allclose(made["seconds"][inside], times)
+    assert np.abs(fine[made["rows"][inside]] - times).max() <= 0.0051
+    assert not made["sizes"][~inside].any()
+    assert len(made["rows"]) > len(times)
+    coarse = index[np.flatnonzero(np.abs(fine - np.round(fine)) < 0.004)]
+    made = maker(sample.parent).make(pieces(coarse, own=False)[0], coarse)
+    met = made["seconds"][made["sizes"] > 0]
+    assert 0 < len(met) <= len(coarse), "coarser labels: the frames between have none"
+    assert np.abs(met - np.round(met)).max() < 0.03
+
+
+def test_a_whole_clip_meets_every_frame(sample: Path) -> None:
+    with Video(sample) as video:
+        count = sum(1 for _ in video)
     clip = Index.of("x", labels(1), split="", video="v", media=sample.name, unit="clip")
     made = maker(sample.parent).make(pieces(clip, own=False)[0], clip)
-    assert made["frames"].tolist() == list(range(len(times)))
+    assert made["frames"].tolist() == list(range(count))
     assert set(made["rows"].tolist()) == {0}
+
+
+def test_single_pictures_of_one_video_keep_their_frames(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((20, 20, 3), np.uint8))
+    index = Index.of(
+        "x", labels(3), split="", video="v", media=["a.png", "b.png", "c.png"], frame=[4, 5, 6], cropped=True
+    )
+    made = maker(tmp_path, given=True).make(pieces(index, own=False)[0], index)
+    assert made["frames"].tolist() == [4, 5, 6]
 
 
 def test_numbered_pictures_and_aligned_ones_as_they_are(tmp_path: Path) -> None:
@@ -384,12 +413,13 @@ def test_every_made_database_is_prepared(release: str, tmp_path: Path) -> None:
     """Each way in which databases keep their pictures leads to crops; made faces are not always found."""
     name = MAKERS[release][0]
     made = MAKERS[release][1](tmp_path / "made")
-    given = DATABASES[name].read(made.folder, Findings()).cropped
+    index = DATABASES[name].read(made.folder, Findings())
+    given = index.cropped
     manifest = prepare(
         name, made.folder, tmp_path / "out", COLOUR, Options(given=given, skip=True, quiet=True)
     )
     data = Prepared.open(tmp_path / "out")
-    assert len(data.index) >= len(made.rows)
+    assert index.unit == "time" or len(data.index) >= len(made.rows), "labels may be finer than frames"
     assert set(data.index.video.text()) == {row.video for row in made.rows}
     assert manifest["counts"]["picture"] == data.index.columns["picture"].sum()
     with_picture = np.flatnonzero(data.index.columns["picture"])

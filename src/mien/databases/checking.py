@@ -175,7 +175,8 @@ def _found(index: Index, count: Count) -> int:
 def _leaks(index: Index) -> list[str]:
     """Return the people, or where none are named the recordings, that are in more than one part."""
     named = bool((~index.subject.matches("")).any())
-    column, kind = (index.subject, "subjects") if named else (index.video, "videos")
+    recordings = index.groups.get("recording", index.video)  # where a recording was cut into clips
+    column, kind = (index.subject, "subjects") if named else (recordings, "recordings")
     parts = {split: set(column[index.split.matches(split)].counts()) - {""} for split in _splits(index)}
     lines = []
     names = [split for split in parts if split]

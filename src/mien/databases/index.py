@@ -236,7 +236,10 @@ def _names(column: pa.ChunkedArray) -> Names:
     """Return the column of names that `_dictionary` made."""
     whole = column.unify_dictionaries().combine_chunks()
     array = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-    return Names(array.indices.to_numpy().astype(np.int32), np.array(array.dictionary.to_pylist(), TEXT))
+    codes = array.indices.to_numpy(zero_copy_only=False)
+    if array.null_count or (len(codes) and not 0 <= codes.min() <= codes.max() < len(array.dictionary)):
+        raise ValueError("names that are missing or point nowhere")
+    return Names(codes.astype(np.int32), np.array(array.dictionary.to_pylist(), TEXT))
 
 
 def _under(table: pa.Table, prefix: str) -> list[tuple[str, pa.ChunkedArray]]:

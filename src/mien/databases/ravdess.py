@@ -64,9 +64,9 @@ def read(folder: Path, findings: Findings) -> Index:
             "Actor_01/01-01-05-02-01-02-01.mp4"
         )
     names = sorted(performances, key=lambda name: (name[-2:], name))
-    for name in names:
-        if not performances[name].keys() & {1, 2}:
-            findings.unmatch("label without a picture", name)
+    unseen = sum(not copies.keys() & {1, 2} for copies in performances.values())
+    if unseen:
+        findings.note(f"{unseen} performances are there as sound alone")
     numbers = [[int(number) for number in name.split("-")] for name in names]
     findings.release = _told(performances)
     return Index.of(

@@ -32,7 +32,7 @@ def merge(index: Index, todo: list[Piece], work: Path, facts: dict[str, Any]) ->
     out.mkdir()
     faces = [number for number, piece in enumerate(todo) if piece.kind != "sound"]
     columns, problems, crops = _crops(todo, faces, work, out / "crops.bin")
-    rows = _filled(columns, index)
+    rows = _filled(columns, index, [todo[number] for number in faces])
     np.save(out / "crops.npy", np.concatenate([[0], np.cumsum(rows["sizes"])]).astype(np.int64))
     whole = _index(index, rows)
     whole.save(out / "index.parquet")
@@ -78,9 +78,12 @@ def _crops(
     return joined, problems, digest.hexdigest()
 
 
-def _filled(columns: dict[str, np.ndarray], index: Index) -> dict[str, np.ndarray]:
+def _filled(columns: dict[str, np.ndarray], index: Index, faces: list[Piece]) -> dict[str, np.ndarray]:
     """Return the columns with rows of no medium put in at their places, without a crop."""
-    absent = np.setdiff1d(np.arange(len(index)), columns["rows"])
+    served = np.zeros(len(index), bool)
+    for piece in faces:
+        served[piece.first : piece.last] = True
+    absent = np.flatnonzero(~served)
     blank = {
         "rows": absent,
         "frames": index.frame[absent],

@@ -14,7 +14,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from mien.arrays import FloatArray, Image, IntArray
+from mien.arrays import FloatArray, Image
 from mien.databases import DATABASES
 from mien.databases.findings import Findings
 from mien.databases.index import Index
@@ -237,7 +237,8 @@ class Maker:
             assert read is not None, "pieces are tables only for databases that read their own"
             pictures = read(folder, piece.media, index.frame)
         else:
-            pictures = ((0, read_picture(folder / name)) for name in index.media.text())
+            names = zip(index.frame.tolist(), index.media.text(), strict=True)
+            pictures = ((frame, read_picture(folder / name)) for frame, name in names)
         for row, (frame, picture) in enumerate(pictures):
             if index.cropped:
                 landmarks, found = in_tight_picture(self._detector, picture, self._job.given)
@@ -315,8 +316,8 @@ def _video(path: Path, threads: int, last: int) -> Iterator[tuple[int, Image]]:
 def _meeting(index: Index, frames: list[int], times: FloatArray) -> tuple[dict[int, list[int]], list[int]]:
     """Return which rows each frame of a medium serves, and the rows that no frame serves.
 
-    Rows of frame numbers meet their frame; rows of times the nearest, if it is at most one usual
-    distance of frames away; rows of whole clips meet all.
+    Rows of whole clips meet all frames; rows of frame numbers their frame; of rows of times each frame
+    meets the nearest of each face.
 
     Args:
         index: the rows.
@@ -326,15 +327,33 @@ def _meeting(index: Index, frames: list[int], times: FloatArray) -> tuple[dict[i
     rows = range(len(index))
     if index.unit == "clip":
         return {frame: list(rows) for frame in frames}, [] if frames else list(rows)
-    if index.unit == "time" and not len(times):
-        return {}, list(rows)
-    met: IntArray = index.frame
-    near = np.isin(met, frames)
     if index.unit == "time":
-        met = np.searchsorted((times[1:] + times[:-1]) / 2, index.seconds)
-        usual = float(np.median(np.diff(times))) if len(times) > 1 else np.inf
-        near = np.isin(met, frames) & (np.abs(times[met] - index.seconds) <= usual)
+        return _nearest(index, times)
+    near = np.isin(index.frame, frames)
     wanted: dict[int, list[int]] = {}
     for row in np.flatnonzero(near).tolist():
-        wanted.setdefault(int(met[row]), []).append(row)
+        wanted.setdefault(int(index.frame[row]), []).append(row)
     return wanted, np.flatnonzero(~near).tolist()
+
+
+def _nearest(index: Index, times: FloatArray) -> tuple[dict[int, list[int]], list[int]]:
+    """Return the nearest row of each face for each frame, and the rows before or after all frames.
+
+    Nearest is at most half a usual distance of frames away: where labels are finer than frames, the rows
+    between are left out; where they are coarser, frames between have none.
+    """
+    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+    reach = 0.51 * usual  # a little more than half, since time stamps are rounded
+    wanted: dict[int, list[int]] = {}
+    for face in np.unique(index.face.codes):
+        rows = np.flatnonzero(index.face.codes == face)
+        rows = rows[np.argsort(index.seconds[rows], kind="stable")]
+        seconds = index.seconds[rows]
+        place = np.searchsorted((seconds[1:] + seconds[:-1]) / 2, times)
+        near = np.abs(seconds[place] - times) <= reach
+        for frame in np.flatnonzero(near).tolist():
+            wanted.setdefault(frame, []).append(int(rows[place[frame]]))
+    if not len(times):
+        return wanted, list(range(len(index)))
+    outside = (index.seconds < times[0] - reach) | (index.seconds > times[-1] + reach)
+    return wanted, np.flatnonzero(outside).tolist()
