@@ -69,7 +69,7 @@ class Crops:
         Raises:
             DatabaseError: the bytes of a crop are damaged.
         """
-        chosen = np.arange(len(self))[rows]
+        chosen = self._numbers(rows)
         self.prefetch(chosen)
         crops = np.zeros((len(chosen), *self._shape), np.uint8)
         starts, ends = self._offsets[chosen].tolist(), self._offsets[chosen + 1].tolist()
@@ -80,6 +80,13 @@ class Crops:
                     raise DatabaseError(f"crop {chosen[place]} is damaged; prepare the database again")
                 crops[place] = crop
         return crops
+
+    def _numbers(self, rows: Rows) -> IntArray:
+        """Return rows as numbers from 0, without a list of all rows where they are numbers already."""
+        numbers = np.asarray(rows) if not isinstance(rows, slice) else np.zeros(0, bool)
+        if numbers.dtype == bool:
+            return np.arange(len(self))[rows]
+        return np.where(numbers < 0, numbers + len(self), numbers).astype(np.int64)
 
     def prefetch(self, rows: IntArray) -> None:
         """Tell the system that these rows are read next, so that it fetches them from disk meanwhile.
