@@ -58,6 +58,16 @@ def test_a_skipped_line_keeps_the_frames_behind_it_in_place(tmp_path: Path) -> N
     assert index.labels.known[VALENCE_AROUSAL][:, 0].tolist() == [True, False, True]
 
 
+def test_a_readme_among_the_labels_is_a_note(tmp_path: Path) -> None:
+    for name in VALENCE_AROUSAL.labels:
+        write_lines(tmp_path / "annotations" / "train" / name / "5.txt", ["0.1", "0.2"])
+        write_lines(tmp_path / "annotations" / "train" / name / "readme.txt", ["Aff-Wild", "Cite the paper."])
+    findings = Findings()
+    assert read(tmp_path, findings).video.text() == ["5", "5"]
+    assert any("2 text files among the labels" in note for note in findings.notes)
+    assert findings.unmatched.keys() == {"label without a picture"}
+
+
 def test_aff_wild2_is_not_taken_for_it(tmp_path: Path) -> None:
     write_lines(tmp_path / "VA_Set" / "Train_Set" / "1.txt", ["valence,arousal", "0,0"])
     with pytest.raises(

@@ -213,6 +213,26 @@ def test_labels_of_the_test_part_are_read_where_they_lie_with_the_others(tmp_pat
     assert read(tmp_path, Findings()).split.text() == ["test"]
 
 
+def test_a_readme_among_the_labels_is_a_note(tmp_path: Path) -> None:
+    folder = tmp_path / "VA_Set" / "Train_Set"
+    write_lines(folder / "1.txt", [VA, "0.5,0"])
+    write_lines(folder / "readme.txt", ["Aff-Wild2, version 2", "", "0.5,0 is a row", "Cite the paper."])
+    write_lines(folder / "License.txt", ["For research only."])
+    findings = Findings()
+    assert read(tmp_path, findings).video.text() == ["1"]
+    assert any("2 text files among the labels" in note for note in findings.notes)
+
+
+@pytest.mark.parametrize("texts", [[], ["valence;arousal", "0.5,0", "-5,-5"], ["0.5,0"], ["", "0.5,-.1"]])
+def test_labels_without_their_header_are_no_readme(tmp_path: Path, texts: list[str]) -> None:
+    path = write_lines(tmp_path / "VA_Set" / "Train_Set" / "1.txt", texts)
+    with pytest.raises(DatabaseError, match=f"{path.name}, line 1: .* is no header"):
+        read(tmp_path, Findings())
+    path.write_bytes("\n".join(["valence.arousal", *["0.5,0"] * 9]).encode("utf-16"))
+    with pytest.raises(DatabaseError, match=f"{path.name}, line 1: .* is no header"):
+        read(tmp_path, Findings())
+
+
 def test_a_broken_header_is_named(tmp_path: Path) -> None:
     write_lines(tmp_path / "VA_Set" / "Train_Set" / "1.txt", ["0.5,0.1", "0.5,0.1"])
     write_lines(tmp_path / "VA_Set" / "Train_Set" / "2.txt", [VA, "0.5,0.1"])

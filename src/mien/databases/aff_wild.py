@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray
-from mien.databases.aff_wild2_files import part, walk
+from mien.databases.aff_wild2_files import is_prose, part, tell_prose, walk
 from mien.databases.aff_wild2_labels import read_numbers
 from mien.databases.catalog import OFFICIAL, Database, Protocol
 from mien.databases.findings import Findings
@@ -72,6 +72,7 @@ def read(folder: Path, findings: Findings) -> Index:
 def _traces(folder: Path, findings: Findings) -> dict[tuple[str, str], Traces]:
     """Return what is known of each (part, video), in order."""
     traces: dict[tuple[str, str], Traces] = {}
+    texts: list[str] = []
     for place in find_folders(folder, "valence"):
         beside = {inner.name.lower(): inner for inner in subfolders(place.parent)}
         if "arousal" not in beside:
@@ -79,6 +80,9 @@ def _traces(folder: Path, findings: Findings) -> dict[tuple[str, str], Traces]:
         split = part(place.parent.relative_to(folder).parts)
         for name in VALENCE_AROUSAL.labels:
             for path in files(beside[name], frozenset({".txt"})).values():
+                if is_prose(path):
+                    texts.append(relative(path, folder))
+                    continue
                 values = read_numbers(path, findings, 1, _sound, partial(_line, name=name))
                 traces.setdefault((split, path.stem), {})[name] = values
     if not traces:
@@ -86,6 +90,7 @@ def _traces(folder: Path, findings: Findings) -> dict[tuple[str, str], Traces]:
             f"{folder}: no labels of Aff-Wild found, expected annotations/train/valence/<number>.txt and "
             "annotations/train/arousal/<number>.txt; unpack the annotations here"
         )
+    tell_prose(texts, findings)
     for (_, video), told in traces.items():
         for name in set(VALENCE_AROUSAL.labels) - set(told):
             findings.unmatch(f"video without {name}", video)

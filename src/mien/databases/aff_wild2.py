@@ -66,6 +66,9 @@ SYNTHETIC = {
 }
 """Edition 4's folders of classes; the first is spelled that way."""
 
+LSD = "LSD (ABAW 4)"
+"""What the release of edition 4's folders alone is called."""
+
 ORDER = ("train", "validation", "test", "")
 
 
@@ -104,7 +107,7 @@ def read(folder: Path, findings: Findings) -> Index:
             "unpack the archive of annotations here"
         )
     if not labelled:
-        findings.release = "LSD (ABAW 4)"
+        findings.release = LSD
         return _stills(stills, folder)
     findings.release = release(labelled, tree, folder)
     index = _index(_faces(labelled, findings), tree, folder, findings)
@@ -331,6 +334,8 @@ DATABASE = Database(
         ),
     ),
     counts=(
+        Count(277_251, split="train", task=EXPRESSION_7, release=LSD),
+        Count(4_670, split="validation", task=EXPRESSION_7, release=LSD),
         Count(1_581_184, split="train", task=VALENCE_AROUSAL, release="ABAW 3"),
         Count(344_714, split="validation", task=VALENCE_AROUSAL, release="ABAW 3"),
         Count(1_359_690, split="train", task=ACTION_UNITS_12, release="ABAW 3"),

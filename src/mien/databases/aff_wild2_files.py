@@ -7,6 +7,7 @@ the part, and only where the header is broken, that it should have been a file o
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -51,6 +52,7 @@ _TASK_FOLDERS = {
     "all": re.compile(r"(mtl|multi_task)[_ ].*", re.I),
 }
 _ALL_TASKS_FILE = re.compile(r"(train|training|val|valid|validation)_set(_annotations.*)?", re.I)
+_NUMBERS = re.compile(r"[-+0-9.,;eE\s]*[0-9][-+0-9.,;eE\s]*")
 _CUT_OUT = re.compile(r"align|crop|face", re.I)
 
 
@@ -184,13 +186,15 @@ def label_files(tree: Tree, root: Path, findings: Findings) -> list[LabelFile]:
     """Return the files of labels.
 
     Test lists, sample files and answers to a challenge have the same headers or none; they are
-    counted in a note. So are files whose folder is named for another task than their header's.
+    counted in a note. So are files whose folder is named for another task than their header's, and
+    a readme or licence among the labels.
 
     Raises:
         DatabaseError: a file cannot be read, or one that must hold labels has no header of Aff-Wild2
             and malformed rows are not skipped.
     """
     found, lists, moved = [], 0, 0
+    texts: list[str] = []
     for path in tree.texts:
         inside = path.relative_to(root)
         first = _first_line(path)
@@ -203,13 +207,37 @@ def label_files(tree: Tree, root: Path, findings: Findings) -> list[LabelFile]:
         elif told:
             moved += bool(named) and named != (told.task.behaviour if told.task else "all")
             found.append(LabelFile(path, split, told))
+        elif split and (named or every) and is_prose(path):
+            texts.append(inside.as_posix())
         elif split and (named or every):
             findings.fault(f"{path}, line 1: {first[:60]!r} is no header of Aff-Wild2's labels")
     if lists:
         findings.note(f"{lists} text files of the test part, samples or answers hold no labels; not read")
     if moved:
         findings.note(f"{moved} files lie in a folder named for another task; their headers decided")
+    tell_prose(texts, findings)
     return found
+
+
+def is_prose(path: Path) -> bool:
+    """Return whether a file among labels is none of them: it has text, of which few lines are numbers.
+
+    Raises:
+        DatabaseError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read(4096).replace(b"\0", b"").decode("utf-8", "replace")
+    except OSError as error:
+        raise DatabaseError(f"{path}: {error.strerror}") from error
+    written = [line for line in text.splitlines() if line.strip()]
+    return 2 * sum(bool(_NUMBERS.fullmatch(line)) for line in written) < len(written)
+
+
+def tell_prose(texts: Sequence[str], findings: Findings) -> None:
+    """Note the files among labels that hold other text."""
+    if texts:
+        findings.note(f"{len(texts)} text files among the labels hold no labels; not read ({texts[0]}, ...)")
 
 
 def _first_line(path: Path) -> str:
