@@ -1,5 +1,6 @@
 """AffectNet beyond the shared trial: boxes, unknown codes, headers, arrays of any kind, what is left out."""
 
+from collections import Counter
 from pathlib import Path
 from shutil import rmtree
 
@@ -198,6 +199,22 @@ def test_a_damaged_array_is_named_and_its_picture_skipped(
     assert findings.malformed.count == 1
     assert len(index) == len(made.rows) - 1
     assert "train_set/23" not in index.video.text()
+
+
+def test_hidden_files_beside_the_arrays_are_left_out(tmp_path: Path) -> None:
+    made = make_affectnet_2021(tmp_path / "an")
+    (made.folder / "train_set" / "annotations" / "._23_exp.npy").write_bytes(b"Mac OS X")
+    assert len(affectnet.read(made.folder, Findings())) == len(made.rows)
+
+
+def test_arrays_may_lie_one_folder_deeper(tmp_path: Path) -> None:
+    made = make_affectnet_2021(tmp_path / "an")
+    (made.folder / "val_set").rename(made.folder / "x")
+    (made.folder / "val_set").mkdir()
+    (made.folder / "x").rename(made.folder / "val_set" / "val_set")
+    index = affectnet.read(made.folder, Findings())
+    assert index.split.counts() == Counter(row.split for row in made.rows)
+    assert any(media.startswith("val_set/val_set/images/") for media in index.media.text())
 
 
 def test_a_cut_array_is_named(tmp_path: Path) -> None:

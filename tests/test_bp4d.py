@@ -133,6 +133,12 @@ def test_coding_may_lie_in_aucoding_itself(tmp_path: Path) -> None:
     assert (index.video.at(0), index.subject.at(0)) == ("M018_T8", "M018")
 
 
+@pytest.mark.parametrize("place", ["AUCoding/AUCoding", "AUCoding/AU_OCC/AU_OCC"])
+def test_coding_may_lie_in_a_folder_of_the_archive(tmp_path: Path, place: str) -> None:
+    write_lines(tmp_path / place / "F001_T1.csv", [HEADER, "5" + ",1" * 12])
+    assert bp4d.read(tmp_path, Findings()).video.text() == ["F001_T1"]
+
+
 def test_gender_is_the_first_letter(tmp_path: Path) -> None:
     made = make_bp4d(tmp_path)
     index = bp4d.read(made.folder, Findings())

@@ -156,6 +156,15 @@ def test_labels_may_lie_one_folder_deeper(tmp_path: Path) -> None:
     assert len(disfa.read(tmp_path, Findings())) == 4
 
 
+def test_videos_may_lie_one_folder_deeper(tmp_path: Path) -> None:
+    write_labels(tmp_path)
+    place = tmp_path / "Video_LeftCamera" / "Video_LeftCamera"
+    place.mkdir(parents=True)
+    (place / "LeftVideoSN001_comp.avi").write_bytes(b"")
+    index = disfa.read(tmp_path, Findings())
+    assert set(index.media.text()) == {"Video_LeftCamera/Video_LeftCamera/LeftVideoSN001_comp.avi"}
+
+
 def test_left_camera_goes_before_right(tmp_path: Path) -> None:
     made = make_disfa(tmp_path)
     findings = Findings()

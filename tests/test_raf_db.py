@@ -50,6 +50,17 @@ def test_pictures_in_a_folder_of_the_archive_are_found(folder: Path) -> None:
     assert raf_db.read(folder, Findings()).media.at(0).endswith("aligned/aligned/train_00001_aligned.jpg")
 
 
+@pytest.mark.parametrize("name", ["basic", "compound"])
+def test_a_set_in_a_folder_of_the_archive_is_found(folder: Path, name: str) -> None:
+    (folder / name).rename(folder / "x")
+    (folder / name).mkdir()
+    (folder / "x").rename(folder / name / name)
+    findings = Findings()
+    index = raf_db.read(folder, findings)
+    assert findings.release == "basic and compound set, aligned pictures"
+    assert sum(f"{name}/{name}/Image" in media for media in index.media.text()) > 0
+
+
 def test_attributes_are_words(folder: Path) -> None:
     manual = folder / "basic" / "Annotation" / "manual"
     marks = ["1 2"] * 5

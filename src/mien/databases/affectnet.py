@@ -82,7 +82,10 @@ def read(folder: Path, findings: Findings) -> Index:
         found = _lists(folder)
         if found:
             return _read_lists(folder, found, findings)
-    sets = [place for place in find_folders(folder, "train_set|val_set") if (place / "annotations").is_dir()]
+    outer = find_folders(folder, "train_set|val_set")
+    whole = [place for place in outer if (place / "annotations").is_dir()]
+    inner = [place for each in outer if each not in whole for place in find_folders(each, each.name)]
+    sets = sorted(whole + [place for place in inner if (place / "annotations").is_dir()])
     if sets:
         return _read_arrays(folder, sets, findings)
     raise DatabaseError(
@@ -282,9 +285,9 @@ def _read_arrays(folder: Path, sets: Sequence[Path], findings: Findings) -> Inde
 
 
 def _names(folder: Path) -> set[str]:
-    """Return the names of a folder's entries; with a million of them a Path each would be slow."""
+    """Return the names of a folder's entries, hidden ones left out; for a million a Path each is slow."""
     try:
-        return set(os.listdir(folder))
+        return {name for name in os.listdir(folder) if not name.startswith(".")}
     except OSError as error:
         raise DatabaseError(f"{folder}: {error.strerror}") from error
 
@@ -359,7 +362,7 @@ _TRAIN = {
     "anger": 24_882,
     "contempt": 3_750,
 }
-"""Published numbers of pictures in the training part; of both releases."""
+"""Published numbers of pictures in the training part of 2017's lists."""
 
 DATABASE = Database(
     title="AffectNet",

@@ -161,6 +161,7 @@ def _rows(coding: Coding, video: str, frames: IntArray, media: str | list[str], 
 def _occurrences(folder: Path, findings: Findings, coding: Coding) -> dict[str, Path]:
     """Return the files of coding by sequence ("F001_T1")."""
     roots = find_folders(folder, "AU_OCC") or find_folders(folder, "AUCoding")
+    roots += [inner for root in roots for inner in find_folders(root, re.escape(root.name))]
     found: dict[str, Path] = {}
     for root in roots:
         for path in files(root, frozenset({".csv"})).values():

@@ -29,6 +29,7 @@ from mien.databases.layout import (
     numbered,
     relative,
     shown,
+    subfolders,
     tell_unlabelled,
     the_folder,
 )
@@ -216,7 +217,8 @@ def graded_rows(
 def _videos(folder: Path, findings: Findings) -> dict[str, Path]:
     """Return the subjects' videos, of the left camera where there is one."""
     cameras: dict[str, dict[str, Path]] = {"left": {}, "right": {}}
-    for place in (folder, *find_folders(folder, "Videos?_?(Left|Right)_?Camera")):
+    places = find_folders(folder, "Videos?_?(Left|Right)_?Camera")
+    for place in (folder, *places, *(inner for each in places for inner in subfolders(each))):
         for path in files(place, VIDEOS).values():
             match = _RECORDING.fullmatch(path.stem)
             if match and match[1] and path.is_file():

@@ -62,7 +62,8 @@ def _set(folder: Path, name: str) -> tuple[Path, Path] | None:
     """Return the folder of a set and its list of labels; None if it is not there."""
     other = next(other for other in SETS if other != name)
     own = () if folder.name.lower() == other or name == "compound" != folder.name.lower() else (folder,)
-    for place in (*own, *find_folders(folder, name)):
+    outer = find_folders(folder, name)
+    for place in (*own, *outer, *(inner for each in outer for inner in find_folders(each, name))):
         found = files(place / "EmoLabel", frozenset({".txt"}))
         for wanted in LISTS:
             if wanted in found:
