@@ -210,6 +210,19 @@ def test_class_folders_say_that_their_test_part_is_another(tmp_path: Path) -> No
     assert "not the contest's" in score.note
 
 
+def test_class_folders_by_adjectives_mean_the_same(tmp_path: Path) -> None:
+    made = make_fer2013_folders(tmp_path / "fer")
+    whole = fer2013.read(made.folder, Findings()).labels.values[EXPRESSION_7]
+    for part in ("train", "test"):
+        for name, other in (("fear", "fearful"), ("disgust", "disgusted"), ("surprise", "Surprised")):
+            if (made.folder / part / name).is_dir():
+                (made.folder / part / name).rename(made.folder / part / other)
+    findings = Findings()
+    index = fer2013.read(made.folder, findings)
+    np.testing.assert_array_equal(index.labels.values[EXPRESSION_7].sum(axis=0), whole.sum(axis=0))
+    assert findings.unmatched["folder that is no class"].examples == ["train/unsorted"]
+
+
 def test_prepared_folders_tell_what_has_no_counterpart(tmp_path: Path) -> None:
     findings = Findings()
     index = fer2013.read(make_ferplus_folders(tmp_path / "fer").folder, findings)

@@ -43,6 +43,9 @@ FER2013_CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise
 CLASS_FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """How folders name the same classes."""
 
+OTHERWISE = {"disgusted": "disgust", "fearful": "fear", "surprised": "surprise"}
+"""How some copies name three of the folders."""
+
 FERPLUS_VOTES = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
     *("unknown", "NF"),
@@ -167,7 +170,8 @@ def _labelled(text: str) -> tuple[str, list[int]]:
 
 def _classes(part: Path) -> dict[str, Path]:
     """Return a part's folders of classes, by their name in CLASS_FOLDERS."""
-    return {inner.name.lower(): inner for inner in subfolders(part) if inner.name.lower() in CLASS_FOLDERS}
+    named = {OTHERWISE.get(inner.name.lower(), inner.name.lower()): inner for inner in subfolders(part)}
+    return {name: inner for name, inner in named.items() if name in CLASS_FOLDERS}
 
 
 def _read_folders(folder: Path, parts: Sequence[Path], findings: Findings) -> Index:
@@ -176,7 +180,7 @@ def _read_folders(folder: Path, parts: Sequence[Path], findings: Findings) -> In
     for part in parts:
         classes = _classes(part)
         for other in subfolders(part):
-            if other.name.lower() not in classes:
+            if other not in classes.values():
                 findings.unmatch("folder that is no class", relative(other, folder))
         for name, place in classes.items():
             found = [relative(picture, folder) for picture in files(place, PICTURES).values()]
