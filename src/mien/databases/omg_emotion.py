@@ -177,7 +177,7 @@ DATABASE = Database(
             note="the vote of most annotators",
         ),
     ),
-    licence="Labels: research only. The videos are their makers' and come from YouTube.",
+    licence="Labels: see the licence in their repository. The videos are their makers', from YouTube.",
     obtain="github.com/knowledgetechnologyuhh/OMGEmotionChallenge; its script fetches and cuts the videos.",
     citation="P. Barros, N. Churamani, E. Lakomkin, H. Siqueira, A. Sutherland, S. Wermter: The OMG-Emotion "
     "Behavior Dataset. IJCNN 2018.",
