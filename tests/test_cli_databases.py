@@ -93,6 +93,15 @@ def test_people_in_two_parts_and_in_two_databases_are_told(tmp_path: Path) -> No
     assert any("also in disfa" in note for note in related.notes)
 
 
+def test_recordings_in_two_databases_are_told_where_no_people_are_named(tmp_path: Path) -> None:
+    for name in ("valence", "arousal"):
+        write_lines(tmp_path / "annotations" / "train" / name / "105.txt", ["0.1"])
+    assert any(
+        "1 of 1 recordings are also in aff_wild2 (105)" in note for note in check("aff_wild", tmp_path).notes
+    )
+    assert "in common with aff_wild2" in run("databases", "list", "aff_wild").stdout
+
+
 def test_prepare_says_what_it_did_and_refuses_to_replace(tmp_path: Path) -> None:
     folder = made("raf_db", tmp_path / "raf").folder
     out = tmp_path / "prepared"

@@ -144,7 +144,8 @@ class Database:
         obtain: how to get it.
         citation: what to cite.
         counts: published numbers that a folder is held against.
-        related: another database -> its subjects or recordings that are also here, by subject.
+        related: another database -> its subjects that are also here, or its recordings (all that may
+            be, by name) where neither names subjects.
         pictures: (folder, media, frames) -> (frame, picture), where media is no picture, video or
             folder of numbered pictures.
         scores: (rows of the Index, their Predictions) -> scores, where the protocol can be run.

@@ -190,14 +190,16 @@ def _leaks(index: Index) -> list[str]:
 
 
 def _relatives(database: Database, index: Index) -> list[str]:
-    """Return which of the people here are also in other databases."""
-    here = set(index.subject.counts())
+    """Return which people here, or recordings where no people are named, are also in other databases."""
+    named = bool((~index.subject.matches("")).any())
+    here = set((index.subject if named else index.video).counts()) - {""}
+    kind = "subjects" if named else "recordings"
     lines = []
     for other, shared in database.related.items():
         both = sorted(here & shared)
         if both:
             lines.append(
-                f"{len(both)} of {len(here)} subjects are also in {other} ({', '.join(both[:12])}): "
+                f"{len(both)} of {len(here)} {kind} are also in {other} ({', '.join(both[:12])}): "
                 "never train on one and test on the other without leaving them out"
             )
     return lines
@@ -217,8 +219,8 @@ def description(name: str, database: Database) -> str:
             of = f" of {count.label}" if count.label else ""
             release = f" ({count.release})" if count.release else ""
             lines.append(f"  {count.number:,} {count.what}{of}{where}{release}")
-    for other, shared in database.related.items():
-        lines += ["", f"shares {len(shared)} subjects with {other}"]
+    for other in database.related:
+        lines += ["", f"has people or recordings in common with {other}; check names those in a folder"]
     lines += [
         "",
         f"licence: {database.licence}",
