@@ -54,6 +54,11 @@ def test_all_7501_time_stamps_are_kept(tmp_path: Path) -> None:
     assert index.frame[-1] == 7500
 
 
+def test_a_question_mark_is_an_unknown_value(tmp_path: Path) -> None:
+    gold(tmp_path, "valence", "train_1", "0.00,?", "0.04,0.2")
+    assert read(tmp_path, Findings()).labels.known[VALENCE_AROUSAL][:, 0].tolist() == [False, True]
+
+
 def test_gold_standard_is_never_replaced_by_a_mean(tmp_path: Path) -> None:
     gold(tmp_path, "valence", "train_1", "0.00,0.9")
     ratings = "ratings_individual/valence"

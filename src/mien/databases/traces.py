@@ -1,7 +1,8 @@
 """Traces: what raters said of a recording over time, and valence and arousal joined on their time stamps.
 
 Time stamps are rounded to the millisecond. What was rated at a time in one dimension only is unknown in the
-other. A cell that is empty or NaN is a rater who said nothing; the mean is over the others.
+other. A cell that is empty, NaN or "?" (as ARFF writes it) is a rater who said nothing; the mean is over the
+others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,7 +120,7 @@ def read_row(cells: Sequence[str], names: Sequence[str], times: list[int]) -> tu
     time = round(number(cells[0], "time", 0, LONGEST) * 1000)
     if times and time <= times[-1]:
         raise ValueError(f"time is {cells[0][:40]!r}, expected one later than {times[-1] / 1000:g}")
-    said = [cell.lower() not in ("", "nan") for cell in cells[1:]]
+    said = [cell.lower() not in ("", "nan", "?") for cell in cells[1:]]
     return time, [
         number(cell, name, -1, 1) if is_said else np.nan
         for cell, name, is_said in zip(cells[1:], names, said, strict=True)
