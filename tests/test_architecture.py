@@ -21,7 +21,7 @@ ORDER = (
     ("errors", "arrays", "tasks", "metrics", "files", "inference"),
     ("records",),
     ("media", "faces"),
-    ("inputs", "databases"),
+    ("inputs", "hearing", "databases"),
     ("bundle", "annotation", "preparation", "interchange"),
     ("analysis", "evaluation", "benchmark", "learning"),
     ("reports", "cluster"),
