@@ -322,7 +322,7 @@ def test_unreadable_media_end_the_work_unless_skipped(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"a\.jpg"):
         maker(tmp_path).make(piece, index)
     made = maker(tmp_path, skip=True).make(piece, index)
-    assert "a.jpg" in str(made["problem"])
+    assert "a.jpg" in str(made["problems"][0])
     assert made["sizes"].tolist() == [0]
 
 

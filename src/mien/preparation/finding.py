@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.arrays import FloatArray, Image
+from mien.arrays import BoolArray, FloatArray, Image
+from mien.databases.index import Index
 from mien.errors import DatabaseError
 from mien.faces.alignment import template
 from mien.faces.detection import TYPICAL, Detector, Faces, in_crop, in_still
@@ -12,6 +13,9 @@ from mien.faces.tracking import overlap
 
 OVERLAP = 0.2
 """Intersection over union from which a found face is the one that a database's box means."""
+
+BOX = ("box_x", "box_y", "box_w", "box_h")
+"""The columns of an Index that give a face's box, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,23 @@ class Wanted:
 
     face: str
     box: FloatArray
+
+
+def wanted_face(index: Index, row: int) -> Wanted:
+    """Return whose face a row wants."""
+    box = [index.columns[side][row] if side in index.columns else np.nan for side in BOX]
+    return Wanted(index.face.at(row), np.array(box, np.float64))
+
+
+def unplaced(index: Index) -> BoolArray:
+    """Return which rows want a face that can be told from others neither by its side nor by a box, (n,)."""
+    if index.cropped:
+        return np.zeros(len(index), bool)
+    boxed = np.ones(len(index), bool)
+    for side in BOX:
+        boxed &= np.isfinite(index.columns.get(side, np.full(len(index), np.nan)))
+    unclear: BoolArray = ~boxed & ~index.face.matches("", "left", "right") & ~index.media.matches("")
+    return unclear
 
 
 def in_tight_picture(detector: Detector, picture: Image, given: bool) -> tuple[FloatArray, bool]:
@@ -43,7 +64,9 @@ def in_tight_picture(detector: Detector, picture: Image, given: bool) -> tuple[F
         return in_crop(detector, picture)
     height, width = picture.shape[:2]
     if height != width:
-        raise DatabaseError(f"a picture of {width} x {height} is not aligned: expected a square one")
+        raise DatabaseError(
+            f"a picture of {width} x {height} is not aligned: expected a square one, or no --aligned"
+        )
     return template(width, 1.0), True
 
 

@@ -6,16 +6,21 @@ from dataclasses import replace
 from hashlib import sha256 as hashed
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from mien.arrays import BoolArray, IntArray
 from mien.databases.index import Index
+from mien.errors import OutputError
 from mien.files import sha256
 from mien.preparation.prepared import FORMAT
 from mien.preparation.work import Piece, piece_path
 
 COLUMNS = ("rows", "frames", "seconds", "found", "digests", "sizes")
+
+ADDED = ("picture", "face_found", "seen_in_training")
+"""Columns that the index of a prepared database has beside those of its database."""
 
 
 def merge(index: Index, todo: list[Piece], work: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -62,12 +67,11 @@ def _crops(
     digest = hashed()
     with open(path, "wb") as file:
         for number in faces:
-            with np.load(piece_path(work, number), allow_pickle=False) as made:
-                data = made["data"].tobytes()
-                for name in COLUMNS:
-                    parts[name].append(made[name] + todo[number].first if name == "rows" else made[name])
-                if "problem" in made:
-                    problems.append(str(made["problem"]))
+            made = _opened(work, number)
+            data = made["data"].tobytes()
+            for name in COLUMNS:
+                parts[name].append(made[name] + todo[number].first if name == "rows" else made[name])
+            problems += made["problems"].tolist()
             digest.update(data)
             file.write(data)
     kinds = {"seconds": np.float64, "found": np.bool_, "digests": np.uint64}
@@ -76,6 +80,20 @@ def _crops(
         for name, arrays in parts.items()
     }
     return joined, problems, digest.hexdigest()
+
+
+def _opened(work: Path, number: int) -> dict[str, np.ndarray]:
+    """Return the arrays of a piece.
+
+    Raises:
+        OutputError: it is damaged, as a computer that lost its power may leave it.
+    """
+    path = piece_path(work, number)
+    try:
+        with np.load(path, allow_pickle=False) as made:
+            return dict(made)
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise OutputError(f"{path}: is damaged; remove it and give the same command again") from error
 
 
 def _filled(columns: dict[str, np.ndarray], index: Index, faces: list[Piece]) -> dict[str, np.ndarray]:
@@ -122,7 +140,7 @@ def _repeated(index: Index, digests: IntArray) -> BoolArray:
 
 def _counts(index: Index) -> dict[str, int]:
     """Return how many rows there are of each kind."""
-    counted = {name: int(index.columns[name].sum()) for name in ("picture", "face_found", "seen_in_training")}
+    counted = {name: int(index.columns[name].sum()) for name in ADDED}
     splits = {name or "no part": count for name, count in sorted(index.split.counts().items())}
     return {"rows": len(index), **counted, **splits}
 
@@ -134,10 +152,9 @@ def _sounds(todo: list[Piece], sounds: list[int], work: Path, out: Path) -> list
     first = 0
     with open(out / "sound.bin", "wb") as file:
         for number in sounds:
-            with np.load(piece_path(work, number), allow_pickle=False) as made:
-                samples, start, known = made["samples"], int(made["start"]), made["known"].tolist()
-                if "problem" in made:
-                    problems.append(str(made["problem"]))
+            made = _opened(work, number)
+            samples, start, known = made["samples"], int(made["start"]), made["known"].tolist()
+            problems += made["problems"].tolist()
             file.write(samples.astype("<i2").tobytes())
             place = {"file": todo[number].media, "first": first, "samples": len(samples), "start": start}
             places.append(place | {"known": known})

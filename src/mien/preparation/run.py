@@ -28,11 +28,12 @@ from tqdm import tqdm
 from mien.databases import DATABASES
 from mien.databases.findings import Findings
 from mien.databases.index import Index
-from mien.errors import MienError, OutputError, SettingsError
+from mien.errors import DatabaseError, MienError, OutputError, SettingsError
 from mien.faces.detection import Detector, Mtcnn
 from mien.files import explained, free_folder, sha256, whole_file
 from mien.inputs import Preprocessing
-from mien.preparation.merging import merge
+from mien.preparation.finding import BOX, unplaced
+from mien.preparation.merging import ADDED, merge
 from mien.preparation.prepared import MARGIN
 from mien.preparation.work import Job, Maker, Piece, piece_path, pieces, sound_pieces
 
@@ -77,24 +78,37 @@ def prepare(
         options: how.
 
     Raises:
-        DatabaseError: the database breaks its format.
+        DatabaseError: the database breaks its format, or has nothing that can be prepared.
         MediaError: a picture, video or sound cannot be read.
         SettingsError: what is half done in this place was begun with other settings or files.
         OutputError: `out` exists or cannot be written, or another process is preparing it.
     """
-    free_folder(out)
+    place = _place(out)
+    work = place.with_name(f".{place.name}.preparing")
+    if not work.exists():
+        free_folder(place)
     findings = Findings(options.skip)
     index = DATABASES[name].read(folder, findings).compact()
     if options.given and not index.cropped:
         raise SettingsError(f"{name}: these pictures are not faces cut out, so faces must be found in them")
+    _refuse(index, folder)
     stored = preprocessing.widened(preprocessing.size + 2 * MARGIN)
     threads = 0 if options.workers == 1 else 1
     job = Job(name, folder, stored, options.detector, options.given, options.quality, options.skip, threads)
     todo = pieces(index, DATABASES[name].pictures is not None)
     todo += sound_pieces(index) if options.sound else []
-    work = out.absolute().with_name(f".{out.name}.preparing")
+    if not todo:
+        raise DatabaseError(
+            f"{folder}: none of {len(index):,} rows has a picture or sound that is there; "
+            f"see mien databases check {name}"
+        )
     with explained(work), _claimed(work):
         settings = _settings(job, index, work, options)
+        manifest = _finished(place, settings)
+        if manifest is not None:
+            shutil.rmtree(work)
+            return manifest
+        free_folder(place)
         _make(job, index, todo, work, options)
         facts = settings | {
             "release": findings.release,
@@ -103,9 +117,51 @@ def prepare(
             "notes": findings.notes,
         }
         manifest = merge(index, todo, work, facts)
-        os.replace(work / "result", out)
-    shutil.rmtree(work)
+        free_folder(place)
+        os.replace(work / "result", place)
+        shutil.rmtree(work)
     return manifest
+
+
+def _place(out: Path) -> Path:
+    """Return where the result is to be, links followed.
+
+    Raises:
+        OutputError: no folder can be put there.
+    """
+    place = Path(os.path.realpath(out))
+    with explained(out):
+        fixed = place.is_mount() or (place.exists() and place.samefile(os.curdir))
+    if fixed:
+        raise OutputError(f"{out}: is a disk of its own or the current folder; choose a new folder in it")
+    return place
+
+
+def _refuse(index: Index, folder: Path) -> None:
+    """Refuse what would come out wrong, before hours of work.
+
+    Raises:
+        DatabaseError: a column has the name of one that is added, or a row means a face that no one can tell.
+    """
+    taken = [name for name in ADDED if name in index.columns]
+    if taken:
+        raise DatabaseError(f"{folder}: preparing adds a column {taken[0]} itself; call yours otherwise")
+    unclear = np.flatnonzero(unplaced(index))
+    if len(unclear):
+        raise DatabaseError(
+            f"{folder}, {index.describe(int(unclear[0]))}: which face is that? Call it left, right or "
+            f"nothing (the largest), or give its box in pixels in columns {', '.join(BOX)}"
+        )
+
+
+def _finished(place: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the manifest of a result made with these settings, which only needs its work cleared away."""
+    try:
+        manifest: dict[str, Any] = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+        same = all(manifest.get(key) == value for key, value in json.loads(json.dumps(settings)).items())
+    except (OSError, ValueError, AttributeError):
+        return None
+    return manifest if same else None
 
 
 @contextmanager
@@ -121,6 +177,8 @@ def _claimed(work: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OutputError(f"{work}: another process is preparing this place now") from error
+        if not (work / "lock").exists():
+            raise OutputError(f"{work}: another process has just finished here")
         yield
 
 

@@ -6,6 +6,7 @@ that pieces can be made in any order, by several processes, and again after a cr
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,18 +20,20 @@ from mien.databases import DATABASES
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES, VIDEOS, numbered
-from mien.errors import DatabaseError, MienError
+from mien.errors import DatabaseError, MediaError, MienError
 from mien.faces.detection import Detector
-from mien.faces.detection import Faces as Found
 from mien.faces.tracking import Tracker
 from mien.inputs import Preprocessing
 from mien.media.audio import read_sound
 from mien.media.pictures import read_picture
 from mien.media.video import Video, timestamps
-from mien.preparation.finding import Wanted, choose, in_open_picture, in_tight_picture
+from mien.preparation.finding import choose, in_open_picture, in_tight_picture, wanted_face
 
 CHUNK = 500
 """Single pictures in one piece."""
+
+SAME = 1e-4
+"""Seconds by which two times of one frame may differ."""
 
 Kind = Literal["stills", "table", "folder", "video", "sound"]
 
@@ -64,7 +67,8 @@ class Job:
         detector: makes the detector, in each process its own.
         given: pictures are aligned already and taken as they are.
         quality: of JPEG, 1 to 100; 0 stores PNG, without loss.
-        skip: a medium that cannot be read is recorded and left out, instead of ending the work.
+        skip: a picture, video or sound that cannot be read is recorded and left out, instead of ending
+            the work.
         threads: of a video's decoder; 0 leaves it to FFmpeg.
     """
 
@@ -137,6 +141,7 @@ class Faces:
         found: whether a face was found.
         digests: first 8 bytes of the SHA-256 of the picture it is in; 0 for frames of videos.
         crops: encoded; empty where there is none.
+        problems: what was left out, and why.
     """
 
     rows: list[int]
@@ -145,11 +150,12 @@ class Faces:
     found: list[bool]
     digests: list[int]
     crops: list[bytes]
+    problems: list[str]
 
     @classmethod
     def none(cls) -> "Faces":
         """No rows yet."""
-        return cls([], [], [], [], [], [])
+        return cls([], [], [], [], [], [], [])
 
     def add(
         self, row: int, frame: int, seconds: float, found: bool, digest: int = 0, crop: bytes = b""
@@ -163,7 +169,7 @@ class Faces:
         self.crops.append(crop)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the columns as arrays, in order of row and frame, the crops joined as `data`."""
+        """Return the columns as arrays, in order of row and frame, crops joined as `data`; and `problems`."""
         order = np.lexsort((self.frames, self.rows))
         columns: dict[str, np.ndarray] = {
             "rows": np.array(self.rows, np.int64),
@@ -175,7 +181,8 @@ class Faces:
         }
         data = b"".join(self.crops[place] for place in order)
         ordered = {name: column[order] for name, column in columns.items()}
-        return ordered | {"data": np.frombuffer(data, np.uint8)}
+        problems = np.array(self.problems, np.str_)
+        return ordered | {"data": np.frombuffer(data, np.uint8), "problems": problems}
 
 
 class Maker:
@@ -188,8 +195,8 @@ class Maker:
     def make(self, piece: Piece, index: Index) -> dict[str, np.ndarray]:
         """Return what a piece gives: the columns of Faces, or `samples`, `start` and `known` of a sound.
 
-        A medium that cannot be read, where that is to be skipped, gives its rows without crops and
-        the reason as `problem`.
+        Where that is to be skipped, a picture, video or sound that cannot be read gives its rows without
+        crops, or no samples, and the reason among `problems`.
 
         Args:
             piece: what to do.
@@ -204,21 +211,35 @@ class Maker:
             if not self._job.skip:
                 raise
             nothing = Faces.none()
+            nothing.problems.append(str(error))
             for row in range(len(index)):
                 nothing.add(row, int(index.frame[row]), float(index.seconds[row]), False)
             silence: dict[str, np.ndarray] = {
                 "samples": np.zeros(0, np.int16),
                 "start": np.array(0),
                 "known": np.zeros((0, 2), np.int64),
+                "problems": np.array([str(error)]),
             }
-            empty = silence if piece.kind == "sound" else nothing.arrays()
-            return empty | {"problem": np.array(str(error))}
+            return silence if piece.kind == "sound" else nothing.arrays()
+
+    @contextmanager
+    def _passing(self, faces: Faces) -> Iterator[None]:
+        """Give a block for one picture; where it cannot be used, that is recorded if it is to be skipped."""
+        try:
+            yield
+        except MienError as error:
+            if not self._job.skip:
+                raise
+            if str(error) not in faces.problems[-1:]:
+                faces.problems.append(str(error))
 
     def _sound(self, piece: Piece) -> dict[str, np.ndarray]:
         """Return a file's samples and the ranges in which there really is sound."""
         sound = read_sound(self._job.folder / piece.media)
         first = int(sound.known.min(initial=len(sound)))  # a clock may start hours before its sound
-        return {"samples": sound.samples[first:], "start": np.array(first), "known": sound.known}
+        none = np.zeros(0, np.str_)
+        samples = sound.samples[first:]
+        return {"samples": samples, "start": np.array(first), "known": sound.known, "problems": none}
 
     def _faces(self, piece: Piece, index: Index) -> dict[str, np.ndarray]:
         """Return the faces of a piece."""
@@ -232,59 +253,84 @@ class Maker:
     def _stills(self, piece: Piece, index: Index, faces: Faces) -> None:
         """Add the faces of single pictures."""
         folder = self._job.folder
+        pictures: Iterator[tuple[int, Image | None]] = ((frame, None) for frame in index.frame.tolist())
         if piece.kind == "table":
             read = DATABASES[self._job.database].pictures
             assert read is not None, "pieces are tables only for databases that read their own"
-            pictures = read(folder, piece.media, index.frame)
-        else:
-            names = zip(index.frame.tolist(), index.media.text(), strict=True)
-            pictures = ((frame, read_picture(folder / name)) for frame, name in names)
-        for row, (frame, picture) in enumerate(pictures):
-            if index.cropped:
-                landmarks, found = in_tight_picture(self._detector, picture, self._job.given)
-            else:
-                landmarks, found = in_open_picture(self._detector, picture, _wanted(index, row))
-            digest = int.from_bytes(sha256(picture.tobytes()).digest()[:8], "little")
-            seconds = float(index.seconds[row])
-            faces.add(row, frame, seconds, found, digest, self._encoded(picture, landmarks))
+            pictures = iter(read(folder, piece.media, index.frame))
+        for row, (frame, given) in enumerate(pictures):
+            found, digest, crop = False, 0, b""
+            with self._passing(faces):
+                path = folder / index.media.at(row)
+                picture = read_picture(path) if given is None else given
+                if index.cropped:
+                    landmarks, found = self._tight(picture, path)
+                else:
+                    landmarks, found = in_open_picture(self._detector, picture, wanted_face(index, row))
+                digest = int.from_bytes(sha256(picture.tobytes()).digest()[:8], "little")
+                crop = self._encoded(picture, landmarks)
+            faces.add(row, frame, float(index.seconds[row]), found, digest, crop)
         if len(faces.rows) != len(index):
             raise DatabaseError(f"{piece.media}: {len(faces.rows)} pictures, expected {len(index)}")
 
+    def _tight(self, picture: Image, path: Path) -> tuple[FloatArray, bool]:
+        """Return the landmarks (5, 2) in a picture that shows one face, and whether it was found."""
+        try:
+            return in_tight_picture(self._detector, picture, self._job.given)
+        except DatabaseError as error:
+            raise DatabaseError(f"{path}: {error}") from error
+
     def _frames(self, piece: Piece, index: Index, faces: Faces) -> None:
         """Add the faces of a video or of a folder of numbered pictures."""
-        path = self._job.folder / piece.media
-        times = self._times(piece, index)
-        pictures = numbered(path, Findings(skip=True)) if piece.kind == "folder" else {}
-        frames = [number - index.numbering for number in pictures] or list(range(len(times)))
+        path, folder = self._job.folder / piece.media, piece.kind == "folder"
+        if folder and not path.is_dir():
+            raise MediaError(f"{path}: no such folder; it was there when the labels were read")
+        pictures = numbered(path, Findings(skip=True)) if folder else {}
+        times = self._times_beside(index, faces) if folder else timestamps(path)
+        frames = [number - index.numbering for number in pictures] if folder else list(range(len(times)))
         wanted, absent = _meeting(index, frames, times)
-        last = max(wanted, default=-1)
         tracker = Tracker(self._detector)
-        seen = (
-            ((frame, read_picture(pictures[frame + index.numbering])) for frame in sorted(wanted))
-            if piece.kind == "folder"
-            else _video(path, self._job.threads, last)
-        )
-        for frame, picture in seen:
-            seconds = float(times[frame]) if frame < len(times) else np.nan
-            found = Found.none() if index.cropped else tracker.update(picture, seconds).faces
-            for row in wanted.pop(frame, ()):
-                if index.cropped:
-                    points, there = in_tight_picture(self._detector, picture, self._job.given)
-                    faces.add(row, frame, seconds, there, 0, self._encoded(picture, points))
-                    continue
-                place = choose(found, _wanted(index, row), picture.shape[1])
-                crop = b"" if place is None else self._encoded(picture, found.landmarks[place])
-                faces.add(row, frame, seconds, place is not None, 0, crop)
-        for row in [*absent, *(row for rows in wanted.values() for row in rows)]:
+        seen: Iterator[tuple[int, Image | None]] = ((frame, None) for frame in sorted(wanted))
+        if not folder:
+            seen = _video(path, self._job.threads, times, max(wanted, default=-1))
+        for frame, decoded in seen:
+            rows = wanted.pop(frame, [])
+            seconds = _time(times, frame)
+            made = [(False, b"")] * len(rows)
+            with self._passing(faces):
+                place = pictures[frame + index.numbering] if folder else path
+                picture = read_picture(place) if decoded is None else decoded
+                made = self._crops(picture, place, seconds, index[rows], tracker)
+            for row, (found, crop) in zip(rows, made, strict=True):
+                faces.add(row, frame, seconds, found, 0, crop)
+        for frame, rows in wanted.items():  # damaged ones, which are not decoded
+            for row in rows:
+                faces.add(row, frame, _time(times, frame), False)
+        for row in absent:
             faces.add(row, int(index.frame[row]), float(index.seconds[row]), False)
 
-    def _times(self, piece: Piece, index: Index) -> FloatArray:
-        """Return the times of the frames of a video, or of the video whose frames a folder holds."""
-        if piece.kind == "video":
-            return timestamps(self._job.folder / piece.media)
+    def _crops(
+        self, picture: Image, path: Path, seconds: float, index: Index, tracker: Tracker
+    ) -> list[tuple[bool, bytes]]:
+        """Return, for each row of a frame, whether its face was found, and its crop."""
+        if index.cropped:
+            return [
+                (found, self._encoded(picture, landmarks))
+                for landmarks, found in (self._tight(picture, path) for _ in range(len(index)))
+            ]
+        seen = tracker.update(picture, seconds).faces
+        places = [choose(seen, wanted_face(index, row), picture.shape[1]) for row in range(len(index))]
+        return [
+            (False, b"") if place is None else (True, self._encoded(picture, seen.landmarks[place]))
+            for place in places
+        ]
+
+    def _times_beside(self, index: Index, faces: Faces) -> FloatArray:
+        """Return the times of the frames of the video whose frames a folder holds; none if unknown."""
         source = index.sound.at(0)
         if Path(source).suffix.lower() in VIDEOS:
-            return timestamps(self._job.folder / source)
+            with self._passing(faces):
+                return timestamps(self._job.folder / source)
         return np.zeros(0)
 
     def _encoded(self, picture: Image, landmarks: FloatArray) -> bytes:
@@ -298,19 +344,23 @@ class Maker:
         return bytes(data.tobytes())
 
 
-def _wanted(index: Index, row: int) -> Wanted:
-    """Return whose face a row wants."""
-    box = [index.columns[f"box_{side}"][row] if f"box_{side}" in index.columns else np.nan for side in "xywh"]
-    return Wanted(index.face.at(row), np.array(box, np.float64))
+def _time(times: FloatArray, frame: int) -> float:
+    """Return the time of a frame; NaN where it is unknown."""
+    return float(times[frame]) if 0 <= frame < len(times) else np.nan
 
 
-def _video(path: Path, threads: int, last: int) -> Iterator[tuple[int, Image]]:
-    """Yield the frames of a video up to the last that is wanted."""
+def _video(path: Path, threads: int, times: FloatArray, last: int) -> Iterator[tuple[int, Image]]:
+    """Yield the frames of a video up to the last that is wanted, by their place among all times.
+
+    A frame that is damaged is not there; those behind it keep their number, as they keep their time.
+    """
     with Video(path, threads) as video:
+        number = -1
         for frame in video:
-            if frame.number > last:
+            number = max(number + 1, int(np.searchsorted(times, frame.seconds - SAME)))
+            if number > last:
                 return
-            yield frame.number, frame.image
+            yield number, frame.image
 
 
 def _meeting(index: Index, frames: list[int], times: FloatArray) -> tuple[dict[int, list[int]], list[int]]:
