@@ -116,6 +116,32 @@ def test_prepare_says_what_it_did_and_refuses_to_replace(tmp_path: Path) -> None
     assert run("prepare", "raf_db", folder).returncode == 2
 
 
+def test_what_was_left_out_is_told_and_no_more_than_one_can_read(tmp_path: Path) -> None:
+    rows = [f"p{number:02d}.png,train,anna,fear" for number in range(25)]
+    folder = own(tmp_path / "own", *rows)
+    for number in range(24):
+        (folder / f"p{number:02d}.png").write_bytes(b"no picture")
+    refused = run("prepare", "table", folder, "-o", tmp_path / "out", "-q")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert f"{folder / 'p00.png'}: is in no picture format" in refused.stderr
+    assert not (tmp_path / "out").exists()
+    other = tmp_path / "other ü"
+    done = run("prepare", "table", folder, "-o", f"{other}/", "-q", "--skip-malformed")
+    assert done.returncode == 0, done.stderr
+    told = done.stderr.splitlines()
+    assert len(told) == 21
+    assert told[-1] == "mien: left out: 4 more; see manifest.json"
+    assert Prepared.open(other).index.columns["picture"].tolist() == [0] * 24 + [1]
+
+
+def test_a_size_that_no_memory_holds_is_a_wrong_call(tmp_path: Path) -> None:
+    folder = own(tmp_path / "own", "a.png,train,anna,fear")
+    refused = run("prepare", "table", folder, "-o", tmp_path / "out", "--size", "100000")
+    assert refused.returncode == 2
+    assert "16<=x<=1024" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "command", [("databases",), ("databases", "list"), ("databases", "check"), ("prepare",)]
 )

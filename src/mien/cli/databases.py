@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mien.databases.catalog import Database
     from mien.inputs import Preprocessing
 
+SHOWN = 20
+"""How many problems are told; all are in the manifest."""
+
 HERE = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
@@ -79,7 +82,7 @@ def check_database(name: str, folder: Path) -> None:
 @click.option("-o", "--output", required=True, type=FOLDER, help="Prepared folder to make.")
 @click.option("--recipe", type=FILE, help="Recipe whose preprocessing is applied; else --size and --colour.")
 @click.option(
-    "--size", default=112, show_default=True, type=click.IntRange(16), help="Side of a network's input."
+    "--size", default=112, show_default=True, type=click.IntRange(16, 1024), help="Side of a network's input."
 )
 @click.option("--colour", default="rgb", show_default=True, type=click.Choice(["rgb", "grey"]))
 @click.option(
@@ -132,8 +135,11 @@ def prepare(
     manifest = prepare_database(name, folder, output, _preprocessing(recipe, size, colour), options)
     counts = ", ".join(f"{what} {count:,}" for what, count in manifest["counts"].items())
     click.echo(f"{output}: {counts}")
-    for problem in manifest["problems"]:
+    problems = manifest["problems"]
+    for problem in problems[:SHOWN]:
         click.echo(f"mien: left out: {problem}", err=True)
+    if len(problems) > SHOWN:
+        click.echo(f"mien: left out: {len(problems) - SHOWN:,} more; see manifest.json", err=True)
 
 
 def known_database(name: str) -> "Database":

@@ -226,7 +226,7 @@ def _make(job: Job, index: Index, todo: list[Piece], work: Path, options: Option
                 _keep(maker, piece, rows, piece_path(work, number))
                 bar.update(sizes[number])
             return
-        with _pool(job, options.workers) as pool:
+        with _pool(job, max(min(options.workers, len(missing)), 1)) as pool:
             waiting = {}
             for number, piece, rows in tasks:
                 waiting[pool.submit(_work, piece, rows, piece_path(work, number))] = number
