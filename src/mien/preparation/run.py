@@ -13,13 +13,13 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import active_children, connection, get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import numpy as np
@@ -106,7 +106,7 @@ def prepare(
         settings = _settings(job, index, work, options)
         manifest = _finished(place, settings)
         if manifest is not None:
-            shutil.rmtree(work)
+            shutil.rmtree(work, ignore_errors=True)  # a process that comes now may make it anew
             return manifest
         free_folder(place)
         _make(job, index, todo, work, options)
@@ -119,7 +119,7 @@ def prepare(
         manifest = merge(index, todo, work, facts)
         free_folder(place)
         os.replace(work / "result", place)
-        shutil.rmtree(work)
+        shutil.rmtree(work, ignore_errors=True)
     return manifest
 
 
@@ -171,15 +171,24 @@ def _claimed(work: Path) -> Iterator[None]:
     Raises:
         OutputError: another process holds it.
     """
-    (work / "pieces").mkdir(parents=True, exist_ok=True)
-    with open(work / "lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"{work}: another process is preparing this place now") from error
-        if not (work / "lock").exists():
-            raise OutputError(f"{work}: another process has just finished here")
+    with _locked(work):
         yield
+    with suppress(OSError):  # on a network's disk the lock is there until it is closed
+        work.rmdir()
+
+
+def _locked(work: Path) -> TextIO:
+    """Return the lock of a work folder, held until it is closed."""
+    try:
+        (work / "pieces").mkdir(parents=True, exist_ok=True)
+        lock = open(work / "lock", "w")  # noqa: SIM115  (the caller closes it)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = os.path.samestat(os.fstat(lock.fileno()), os.stat(work / "lock"))
+    except (BlockingIOError, FileNotFoundError):
+        held = False
+    if not held:
+        raise OutputError(f"{work}: another process is preparing this place now")
+    return lock
 
 
 def _settings(job: Job, index: Index, work: Path, options: Options) -> dict[str, Any]:
