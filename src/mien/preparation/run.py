@@ -171,24 +171,27 @@ def _claimed(work: Path) -> Iterator[None]:
     Raises:
         OutputError: another process holds it.
     """
-    with _locked(work):
+    busy = OutputError(f"{work}: another process is preparing this place now")
+    (work / "pieces").mkdir(parents=True, exist_ok=True)
+    try:
+        lock = open(work / "lock", "w")  # noqa: SIM115  (closed below)
+    except FileNotFoundError as error:  # cleared away this very moment
+        raise busy from error
+    with lock:
+        if not _locked(lock, work):
+            raise busy
         yield
     with suppress(OSError):  # on a network's disk the lock is there until it is closed
         work.rmdir()
 
 
-def _locked(work: Path) -> TextIO:
-    """Return the lock of a work folder, held until it is closed."""
+def _locked(lock: TextIO, work: Path) -> bool:
+    """Return whether a lock could be taken and still lies in its folder."""
     try:
-        (work / "pieces").mkdir(parents=True, exist_ok=True)
-        lock = open(work / "lock", "w")  # noqa: SIM115  (the caller closes it)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held = os.path.samestat(os.fstat(lock.fileno()), os.stat(work / "lock"))
+        return os.path.samestat(os.fstat(lock.fileno()), os.stat(work / "lock"))
     except (BlockingIOError, FileNotFoundError):
-        held = False
-    if not held:
-        raise OutputError(f"{work}: another process is preparing this place now")
-    return lock
+        return False
 
 
 def _settings(job: Job, index: Index, work: Path, options: Options) -> dict[str, Any]:
