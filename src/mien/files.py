@@ -83,6 +83,9 @@ def explained(path: Path) -> Iterator[None]:
         reasons = {
             errno.ENOSPC: "the disk is full",
             errno.EDQUOT: "the disk quota is used up",
+            errno.EFBIG: "the file would be larger than this place allows",
+            errno.EIO: "the disk reports an error",
+            errno.ESTALE: "the network folder is gone",
             errno.EACCES: "no permission to write here",
             errno.EPERM: "no permission to write here",
             errno.EROFS: "the disk is read-only",

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -229,7 +230,13 @@ def _make(job: Job, index: Index, todo: list[Piece], work: Path, options: Option
     sizes = [max(piece.last - piece.first, 1) for piece in todo]
     done = sum(sizes) - sum(sizes[number] for number in missing)
     with tqdm(
-        desc=job.database, total=sum(sizes), initial=done, unit="rows", disable=options.quiet, smoothing=0.05
+        desc=job.database,
+        total=sum(sizes),
+        initial=done,
+        unit="rows",
+        disable=options.quiet,
+        smoothing=0.05,
+        mininterval=0.1 if sys.stderr.isatty() else 10.0,
     ) as bar:
         tasks = ((number, todo[number], _rows(index, todo[number])) for number in missing)
         if options.workers == 1:
