@@ -209,7 +209,7 @@ def test_a_file_that_may_grow_no_further_is_reported_and_removed(tmp_path: Path)
     )
     command = [sys.executable, "-c", program, str(source), str(tmp_path / "w.mp4")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "w.mp4: cannot be written (File too large)" in result.stderr
+    assert "w.mp4: the file would be larger than this place allows" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
 
 
