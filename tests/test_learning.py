@@ -22,7 +22,16 @@ from mien.learning.augmentation import augment
 from mien.learning.export import export, largest_difference
 from mien.learning.losses import cross_entropy
 from mien.learning.network import Network
-from mien.learning.recipe import AugmentationSettings, NetworkSettings, OptimisationSettings, Recipe, read
+from mien.learning.recipe import (
+    AugmentationSettings,
+    BackboneSettings,
+    LossSettings,
+    NetworkSettings,
+    OptimisationSettings,
+    Recipe,
+    SamplingSettings,
+    read,
+)
 from mien.learning.training import load_network, train
 from mien.preparation.prepared import MARGIN, Prepared
 from mien.preparation.run import Options, prepare
@@ -34,8 +43,10 @@ SMALL = Recipe(
     name="small",
     tasks={"expression_8_contempt": 1.0, "expression_7": 0.5},
     preprocessing=Preprocessing(size=32, zoom=1.15, centre=0.575),
-    network=NetworkSettings(widths=(8, 16), depth=1, stem=8, dropout=0.1),
-    optimisation=OptimisationSettings(epochs=3, batch=16, rate=0.05, warmup=1, precision="fp32"),
+    network=NetworkSettings(backbone=BackboneSettings(widths=(8, 16), depth=1, stem=8, dropout=0.1)),
+    losses=LossSettings(smoothing=0.05),
+    sampling=SamplingSettings(batch=16),
+    optimisation=OptimisationSettings(epochs=3, rate=0.05, warmup=1, precision="fp32"),
 )
 QUIET = Options(quality=0, quiet=True)
 
@@ -50,14 +61,18 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda p: p.name)
 def test_every_shipped_recipe_parses_and_builds(path: Path) -> None:
-    recipe = read(path)
-    network = Network(tuple(recipe.weights), recipe.preprocessing.channels, recipe.network)
-    size = recipe.preprocessing.size
-    outputs = network(torch.zeros(2, 3, recipe.preprocessing.channels, size, size))
-    assert {name: tuple(out.shape) for name, out in outputs.items()} == {
-        task.name: (2, 3, len(task)) for task in recipe.weights
-    }
-    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    for recipe in read(path):
+        with torch.device("meta"):  # shapes alone: VGG-16 with its layers has 50 million weights
+            network = Network(recipe)
+            size, channels = recipe.preprocessing.size, recipe.preprocessing.channels
+            if recipe.network.temporal.kind == "none" and recipe.network.heads.expression == "softmax":
+                outputs, _ = network(torch.zeros(2, 3, channels, size, size))
+                assert {name: tuple(out.shape) for name, out in outputs.items()} == {
+                    task.name: (2, 3, len(task)) for task in recipe.weights
+                }
+        assert bool(network.memories) == (recipe.network.temporal.kind != "none")
+        assert len(network.memories) <= {"picture": 1, "sound": 1, "both": 3}[recipe.network.streams]
+        assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
 @pytest.mark.parametrize(
@@ -139,11 +154,9 @@ def test_augmentation_of_nothing_is_the_middle_and_is_drawn_per_clip() -> None:
 def test_loss_falls_and_the_run_folder_is_complete(prepared: Path, tmp_path: Path) -> None:
     gentle = AugmentationSettings(turn=5, hidden=0, blur=0, noise=0.02)
     recipe = replace(SMALL, augmentation=gentle, optimisation=replace(SMALL.optimisation, epochs=25))
-    train(recipe, Prepared.open(prepared), tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "recipe.json",
-        "metrics.csv",
-        "last.safetensors",
+    train([recipe], [Prepared.open(prepared)], tmp_path / "run", quiet=True)
+    assert {path.name for path in (tmp_path / "run").iterdir()} - {"board"} == {
+        *("recipe.json", "start.txt", "metrics.csv", "last.safetensors", "best.safetensors")
     }
     with open(tmp_path / "run" / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -158,12 +171,12 @@ def test_loss_falls_and_the_run_folder_is_complete(prepared: Path, tmp_path: Pat
 def test_a_killed_run_goes_on_bit_for_bit(prepared: Path, tmp_path: Path) -> None:
     """Kill -9 in the middle of an epoch; the run that goes on equals the one that never stopped."""
     data = Prepared.open(prepared)
-    whole = train(SMALL, data, tmp_path / "whole", threads=1)
+    whole = train([SMALL], [data], tmp_path / "whole", threads=1, quiet=True)
     program = (
         "import sys; sys.path.insert(0, sys.argv[3]); from pathlib import Path\n"
         "from test_learning import SMALL; from mien.preparation.prepared import Prepared\n"
         "from mien.learning.training import train\n"
-        "train(SMALL, Prepared.open(Path(sys.argv[1])), Path(sys.argv[2]), threads=1)"
+        "train([SMALL], [Prepared.open(Path(sys.argv[1]))], Path(sys.argv[2]), threads=1)"
     )
     arguments = [
         sys.executable,
@@ -182,7 +195,7 @@ def test_a_killed_run_goes_on_bit_for_bit(prepared: Path, tmp_path: Path) -> Non
     process.wait()
     _, record = checkpoint.load(tmp_path / "cut" / "last.safetensors")
     assert record["epoch"] < SMALL.optimisation.epochs - 1, "killed too late to test anything"
-    cut = train(SMALL, data, tmp_path / "cut", threads=1)
+    cut = train([SMALL], [data], tmp_path / "cut", threads=1, quiet=True)
     first, second = checkpoint.load(whole), checkpoint.load(cut)
     assert first[1] == second[1]
     assert first[0].keys() == second[0].keys()
@@ -194,34 +207,38 @@ def test_a_killed_run_goes_on_bit_for_bit(prepared: Path, tmp_path: Path) -> Non
 def test_a_run_of_another_recipe_and_data_that_do_not_fit_are_refused(prepared: Path, tmp_path: Path) -> None:
     data = Prepared.open(prepared)
     short = replace(SMALL, optimisation=replace(SMALL.optimisation, epochs=1))
-    train(short, data, tmp_path / "run")
+    train([short], [data], tmp_path / "run", quiet=True)
     with pytest.raises(SettingsError, match="another recipe"):
-        train(SMALL, data, tmp_path / "run")
+        train([SMALL], [data], tmp_path / "run")
     with pytest.raises(SettingsError, match="prepare it again"):
-        train(replace(SMALL, preprocessing=Preprocessing(size=40)), data, tmp_path / "other")
-    with pytest.raises(SettingsError, match="no labels for expression_8_other"):
-        train(replace(SMALL, tasks={"expression_8_other": 1.0}), data, tmp_path / "third")
+        train([replace(SMALL, preprocessing=Preprocessing(size=40))], [data], tmp_path / "other")
+    with pytest.raises(SettingsError, match="has labels for valence_arousal"):
+        train([replace(SMALL, tasks={"valence_arousal": 1.0})], [data], tmp_path / "third")
+    with pytest.raises(SettingsError, match="wants raf_db; prepared are fer2013"):
+        train([replace(SMALL, databases=("raf_db",))], [data], tmp_path / "fourth")
 
 
 def test_a_loss_that_is_no_number_stops_with_its_rows(prepared: Path, tmp_path: Path) -> None:
     wild = replace(SMALL, optimisation=replace(SMALL.optimisation, rate=1e12, clip=1e12, warmup=0))
-    with pytest.raises(MienError, match=r"epoch \d+, step \d+: the loss is .*fer2013\.csv, frame \d+"):
-        train(wild, Prepared.open(prepared), tmp_path / "run")
+    with pytest.raises(
+        MienError, match=r"epoch \d+, step \d+: the loss is .*\(expression_.*fer2013\.csv, frame \d+"
+    ):
+        train([wild], [Prepared.open(prepared)], tmp_path / "run", quiet=True)
 
 
 def test_export_is_refused_when_onnx_and_torch_differ(prepared: Path, tmp_path: Path) -> None:
     short = replace(SMALL, optimisation=replace(SMALL.optimisation, epochs=1))
-    last = train(short, Prepared.open(prepared), tmp_path / "run")
+    last = train([short], [Prepared.open(prepared)], tmp_path / "run", quiet=True)
     assert export(last, tmp_path / "bundle", {}) < 1e-4
-    network, _, _ = load_network(last)
+    network, recipe, _ = load_network(last)
     bundle = Bundle.load(tmp_path / "bundle")
-    assert largest_difference(network, bundle) < 1e-4
+    assert largest_difference(network, recipe, bundle) < 1e-4
     with torch.no_grad():
         network.heads["expression_7"].bias[0] += 0.01
-    assert largest_difference(network, bundle) > 1e-4
+    assert largest_difference(network, recipe, bundle) > 1e-4
     with torch.no_grad():
         network.heads["expression_7"].bias[0] = float("nan")
-    assert largest_difference(network, bundle) == float("inf")
+    assert largest_difference(network, recipe, bundle) == float("inf")
     with pytest.raises(OutputError, match="exists already"):
         export(last, tmp_path / "bundle", {})
 
@@ -230,7 +247,7 @@ def test_export_leaves_nothing_behind_when_refused(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = replace(SMALL, optimisation=replace(SMALL.optimisation, epochs=1))
-    last = train(short, Prepared.open(prepared), tmp_path / "run")
+    last = train([short], [Prepared.open(prepared)], tmp_path / "run", quiet=True)
     monkeypatch.setattr("mien.learning.export.TOLERANCE", 0.0)
     with pytest.raises(BundleError, match="not exported"):
         export(last, tmp_path / "bundle", {})
@@ -238,5 +255,6 @@ def test_export_leaves_nothing_behind_when_refused(
 
 
 def test_the_order_of_heads_is_the_recipes() -> None:
-    network = Network((EXPRESSION_8_CONTEMPT, EXPRESSION_7), 1, SMALL.network)
-    assert list(network(torch.zeros(1, 1, 1, 32, 32))) == ["expression_8_contempt", "expression_7"]
+    network = Network(SMALL)
+    assert network.tasks == (EXPRESSION_8_CONTEMPT, EXPRESSION_7)
+    assert list(network(torch.zeros(1, 1, 1, 32, 32))[0]) == ["expression_8_contempt", "expression_7"]

@@ -1,9 +1,11 @@
 """A bundle: a folder with a network as ONNX and everything its numbers mean as JSON.
 
-    model.onnx     input "faces" (batch, time, channels, size, size); one output per task, named
-                   after it, (batch, time, labels): probabilities, or values in [-1, 1]
-    bundle.json    format, name, preprocessing, tasks with their labels in order, the hash and
-                   opset of the network, and the model card
+    model.onnx     inputs "faces" (batch, time, channels, size, size), for a network that hears "sound"
+                   (batch, time, 1, bands, steps), for one that remembers "state" (batch, k), zeros before the
+                   first frame; one output per task, named after it, (batch, time, labels): probabilities,
+                   or values in the task's range; and "state_after" (batch, k)
+    bundle.json    format, name, preprocessing, hearing and size of the state where there are any, tasks with
+                   their labels in order, the hash and opset of the network, and the model card
 
 Nothing in it is executed or unpickled. Loading refuses a bundle whose parts do not fit together.
 """
@@ -19,6 +21,7 @@ import numpy as np
 from mien.arrays import FloatArray
 from mien.errors import BundleError
 from mien.files import sha256
+from mien.hearing import Hearing
 from mien.inference import Session, session
 from mien.inputs import Preprocessing
 from mien.records import Predictions
@@ -60,11 +63,16 @@ class Bundle:
         tasks: tuple[Task, ...],
         card: dict[str, Any],
         network: Session,
+        hearing: Hearing | None = None,
     ) -> None:
         self.preprocessing = preprocessing
         self.tasks = tasks
         self.card = card
+        self.hearing = hearing
         self._network = network
+        shapes = {entry.name: entry.shape for entry in network.get_inputs()}
+        self._sees = "faces" in shapes
+        self.memory = int(shapes["state"][1]) if "state" in shapes else 0
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
@@ -98,13 +106,15 @@ class Bundle:
             network = session(str(model), threads)
         except Exception as error:  # onnxruntime raises a dozen unrelated types
             raise BundleError(f"{model}: onnxruntime cannot load it ({error})") from error
-        _check_shapes(model, network, preprocessing, tasks)
+        heard = _field(folder, record, "hearing", dict) if "hearing" in record else None
+        hearing = Hearing.from_json(heard) if heard is not None else None
+        _check_shapes(model, network, preprocessing, tasks, hearing)
         card = {
             "name": _field(folder, record, "name", str),
             **_field(folder, record, "card", dict),
             "sha256": digest,
         }
-        return cls(preprocessing, tasks, card, network)
+        return cls(preprocessing, tasks, card, network, hearing)
 
     def showing(self, name: str) -> Self:
         """Return the same bundle with another task first; of several label sets the first is shown.
@@ -117,20 +127,49 @@ class Bundle:
             known = ", ".join(task.name for task in self.tasks)
             raise BundleError(f"{self.card['name']}: has no task {name!r}; it has {known}")
         others = [task for task in self.tasks if task.name != name]
-        return type(self)(self.preprocessing, (*chosen, *others), self.card, self._network)
+        return type(self)(self.preprocessing, (*chosen, *others), self.card, self._network, self.hearing)
 
     def predict(self, faces: FloatArray) -> Predictions:
         """Return predictions for faces (n, 1, channels, size, size), as `Preprocessing.arrays` makes them.
 
+        Each face is taken alone: nothing is remembered, and nothing is heard.
+
         Raises:
             BundleError: the network says something that is not a number.
         """
-        outputs = self._network.run([task.name for task in self.tasks], {"faces": faces})
-        values = {task: output[:, 0] for task, output in zip(self.tasks, outputs, strict=True)}
+        values, _ = self.follow(faces)
+        return Predictions({task: value[:, 0] for task, value in values.items()})
+
+    def follow(
+        self, faces: FloatArray, sound: FloatArray | None = None, state: FloatArray | None = None
+    ) -> tuple[dict[Task, FloatArray], FloatArray | None]:
+        """Return what the network says of clips, task -> (batch, time, labels), and the state after them.
+
+        A clip given in pieces, each with the state that the one before left, gives what the whole gives.
+
+        Args:
+            faces: (batch, time, channels, size, size), as `Preprocessing.arrays` makes them.
+            sound: (batch, time, 1, bands, steps), as `Hearing.arrays` makes it; None is silence.
+            state: (batch, k), what an earlier call gave; None before the first frame.
+
+        Raises:
+            BundleError: the network says something that is not a number.
+        """
+        batch, time = faces.shape[:2]
+        inputs = {"faces": faces} if self._sees else {}
+        if self.hearing is not None:
+            inputs["sound"] = (
+                np.repeat(self.hearing.silence(time)[None], batch, axis=0) if sound is None else sound
+            )
+        if self.memory:
+            inputs["state"] = np.zeros((batch, self.memory), np.float32) if state is None else state
+        names = [task.name for task in self.tasks]
+        outputs = self._network.run([*names, *(["state_after"] if self.memory else [])], inputs)
+        values = dict(zip(self.tasks, outputs, strict=False))
         for task, value in values.items():
             if not np.isfinite(value).all():
                 raise BundleError(f"{self.card['name']}: {task.name} is not a number for some face")
-        return Predictions(values)
+        return values, outputs[-1] if self.memory else None
 
 
 def shipped() -> Path:
@@ -139,7 +178,12 @@ def shipped() -> Path:
 
 
 def write_record(
-    folder: Path, name: str, preprocessing: Preprocessing, tasks: tuple[Task, ...], card: dict[str, Any]
+    folder: Path,
+    name: str,
+    preprocessing: Preprocessing,
+    tasks: tuple[Task, ...],
+    card: dict[str, Any],
+    hearing: Hearing | None = None,
 ) -> None:
     """Write bundle.json beside the model.onnx that is in the folder."""
     model = folder / "model.onnx"
@@ -149,6 +193,7 @@ def write_record(
         "sha256": sha256(model),
         "opset": onnx_opset(model),
         "preprocessing": preprocessing.to_json(),
+        **({"hearing": hearing.to_json()} if hearing is not None else {}),
         "tasks": [
             {"name": t.name, "behaviour": t.behaviour, "kind": t.kind, "labels": list(t.labels)}
             for t in tasks
@@ -255,24 +300,36 @@ def _task(folder: Path, entry: Any) -> Task:
 
 
 def _check_shapes(
-    model: Path, network: Session, preprocessing: Preprocessing, tasks: tuple[Task, ...]
+    model: Path,
+    network: Session,
+    preprocessing: Preprocessing,
+    tasks: tuple[Task, ...],
+    hearing: Hearing | None,
 ) -> None:
-    """Refuse a network whose input or outputs are not what the record says."""
+    """Refuse a network whose inputs or outputs are not what the record says."""
     size, channels = preprocessing.size, preprocessing.channels
-    inputs = {entry.name: list(entry.shape) for entry in network.get_inputs()}
+    expected: dict[str, tuple[int, ...]] = {"faces": (channels, size, size)}
+    if hearing is not None:
+        expected["sound"] = (1, hearing.bands, hearing.steps)
+    inputs = {entry.name: tuple(entry.shape) for entry in network.get_inputs()}
+    given = {name: shape[2:] for name, shape in inputs.items() if name != "state"}
     if (
-        list(inputs) != ["faces"]
-        or inputs["faces"][2:] != [channels, size, size]
-        or len(inputs["faces"]) != 5
+        not given
+        or any(expected.get(name) != shape for name, shape in given.items())
+        or (hearing is not None and "sound" not in given)
     ):
-        raise BundleError(
-            f"{model}: inputs {inputs}, expected faces (batch, time, {channels}, {size}, {size})"
-        )
-    outputs = {entry.name: list(entry.shape) for entry in network.get_outputs()}
-    if not tasks or set(outputs) != {task.name for task in tasks}:
-        raise BundleError(f"{model}: outputs {sorted(outputs)}, expected {[task.name for task in tasks]}")
-    probe = np.zeros((2, 1, channels, size, size), np.float32)
-    for task, values in zip(tasks, network.run([t.name for t in tasks], {"faces": probe}), strict=True):
+        raise BundleError(f"{model}: inputs {inputs}, expected (batch, time) and {expected}")
+    remembers = "state" in inputs
+    outputs = {entry.name for entry in network.get_outputs()}
+    wanted = {task.name for task in tasks} | ({"state_after"} if remembers else set())
+    if not tasks or outputs != wanted:
+        raise BundleError(f"{model}: outputs {sorted(outputs)}, expected {sorted(wanted)}")
+    if remembers and (len(inputs["state"]) != 2 or not isinstance(inputs["state"][1], int)):
+        raise BundleError(f"{model}: the state is {inputs['state']}, expected (batch, a fixed number)")
+    probe = {name: np.zeros((2, 1, *expected[name]), np.float32) for name in given}
+    if remembers:
+        probe["state"] = np.zeros((2, int(inputs["state"][1])), np.float32)
+    for task, values in zip(tasks, network.run([t.name for t in tasks], probe), strict=True):
         if values.shape != (2, 1, len(task)):
             raise BundleError(
                 f"{model}: {task.name} is {values.shape} for two faces, expected (2, 1, {len(task)})"

@@ -84,6 +84,10 @@ class Hearing:
         span, ahead = _samples(self.span), _samples(self.ahead)
         return (span - ahead + 1) / RATE, (ahead + 1) / RATE
 
+    def silence(self, frames: int) -> FloatArray:
+        """Return the pictures of frames at which nothing is heard, (frames, 1, bands, steps)."""
+        return np.full((frames, 1, self.bands, self.steps), -1, np.float32)
+
     def arrays(
         self, samples: FloatArray, known: BoolArray, times: FloatArray, start: float = 0.0
     ) -> tuple[FloatArray, FloatArray]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.arrays import FloatArray, IntArray
+from mien.arrays import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,40 @@ def recalls(truth: IntArray, prediction: IntArray, classes: int) -> FloatArray:
     counts = confusion(truth, prediction, classes)
     total = counts.sum(axis=1)
     return np.where(total > 0, np.diag(counts) / np.maximum(total, 1), np.nan)
+
+
+def macro_f1(truth: IntArray, prediction: IntArray, classes: int) -> float:
+    """Return the mean over all classes of their F1, in [0, 1]; NaN for no rows.
+
+    A class that neither truth nor prediction has counts as 0, as the ABAW challenges count it.
+
+    Args:
+        truth: (n,) class indices.
+        prediction: (n,) class indices.
+        classes: how many the protocol has.
+    """
+    if not len(truth):
+        return float("nan")
+    counts = confusion(truth, prediction, classes)
+    both = counts.sum(axis=0) + counts.sum(axis=1)
+    return float(np.mean(2 * np.diag(counts) / np.maximum(both, 1)))
+
+
+def binary_f1(truth: BoolArray, prediction: BoolArray) -> float:
+    """Return the F1 of the positive class, 2 TP / (2 TP + FP + FN); NaN where neither has a positive."""
+    hits = int((truth & prediction).sum())
+    both = int(truth.sum()) + int(prediction.sum())
+    return 2 * hits / both if both else float("nan")
+
+
+def ccc(truth: FloatArray, prediction: FloatArray) -> float:
+    """Return the concordance correlation coefficient (Lin 1989), in [-1, 1], with moments over n.
+
+    2 cov / (var + var + (difference of means) squared); NaN for fewer than two values, or where both
+    are the same constant.
+    """
+    if len(truth) < 2:
+        return float("nan")
+    a, b = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+    spread = a.var() + b.var() + (a.mean() - b.mean()) ** 2
+    return float(2 * np.mean((a - a.mean()) * (b - b.mean())) / spread) if spread > 0 else float("nan")

@@ -50,6 +50,25 @@ class Labels:
             {task: known[rows] for task, known in self.known.items()},
         )
 
+    def seen_as(self, task: Task) -> tuple[FloatArray, BoolArray]:
+        """Return values and mask of a task, (n, len(task)) each, translated by name where need be.
+
+        Where these labels have the task itself, that is it. Otherwise labels of other tasks of the same
+        behaviour and kind serve, if names agree: action units one by one; a distribution over expressions
+        if the classes that both know hold more than half of it, which are then made to add up to 1.
+        """
+        shape = (len(self), len(task))
+        values, known = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        alike = [t for t in self.values if (t.behaviour, t.kind) == (task.behaviour, task.kind)]
+        for other in [task] if task in self.values else alike:
+            theirs = np.where(self.known[other], self.values[other], np.nan)
+            named = by_name(task, other.labels, theirs)
+            if task.kind == "categorical" and other != task:
+                named = _shared(named)
+            there = np.isfinite(named) & ~known
+            values, known = np.where(there, named, values).astype(np.float32), known | there
+        return values, known
+
     @classmethod
     def of(cls, values: Mapping[Task, FloatArray]) -> Self:
         """Return labels of arrays in which NaN means unknown."""
@@ -98,6 +117,13 @@ def one_hot(task: Task, vocabulary: Sequence[str], numbers: IntArray | Sequence[
     codes = np.asarray(numbers, np.int64)
     inside = (codes >= 0) & (codes < len(vocabulary))
     return table[np.where(inside, codes, len(vocabulary))]
+
+
+def _shared(named: FloatArray) -> FloatArray:
+    """Return distributions over the classes that two vocabularies share; NaN where they hold too little."""
+    mass = np.nansum(named, axis=1, keepdims=True)
+    shares = np.nan_to_num(named) / np.maximum(mass, 1e-9)
+    return np.where(mass > 0.5, shares, np.nan)
 
 
 def _blank(rows: int, task: Task) -> FloatArray:

@@ -157,5 +157,5 @@ def _preprocessing(recipe: Path | None, size: int, colour: str) -> "Preprocessin
     from mien.learning.recipe import read
 
     if recipe:
-        return read(recipe).preprocessing
+        return read(recipe)[0].preprocessing
     return Preprocessing(size=size, colour="rgb" if colour == "rgb" else "grey")

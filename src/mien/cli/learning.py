@@ -10,20 +10,23 @@ from mien.errors import MienError
 
 @main.command()
 @click.argument("recipe", type=FILE)
-@click.argument("prepared", type=FOLDER)
+@click.argument("prepared", type=FOLDER, nargs=-1, required=True, metavar="PREPARED...")
 @click.option(
     "-o", "--output", required=True, type=FOLDER, help="Run folder; a run that stopped in it goes on."
 )
 @click.option(
     "--threads", default=0, type=click.IntRange(0), help="Processor threads. Default: torch's choice."
 )
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @guarded
-def train(recipe: Path, prepared: Path, output: Path, threads: int) -> None:
-    r"""Train a network by a recipe; started again, it goes on where it stopped.
+def train(recipe: Path, prepared: tuple[Path, ...], output: Path, threads: int, quiet: bool) -> None:
+    r"""Train a network by a recipe on one or more prepared databases; started again, it goes on.
 
     \b
-    Example:
-        mien train recipes/expression_fast.toml prepared/ -o runs/expression_fast
+    Examples:
+        mien train recipes/expression_fast.toml prepared/fer2013 -o runs/expression_fast
+        mien train recipes/compact.toml prepared/aff_wild2 prepared/raf_db -o runs/compact
+        torchrun --nproc-per-node 2 -m mien train recipes/mt_vgg.toml prepared/aff_wild2 -o runs/mt_vgg
     """
     from mien.preparation.prepared import Prepared
 
@@ -31,7 +34,8 @@ def train(recipe: Path, prepared: Path, output: Path, threads: int) -> None:
     from mien.learning.recipe import read
     from mien.learning.training import train as train_network
 
-    click.echo(train_network(read(recipe), Prepared.open(prepared), output, threads))
+    opened = [Prepared.open(folder) for folder in prepared]
+    click.echo(train_network(read(recipe), opened, output, threads, quiet))
 
 
 @main.command()

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mien.arrays import FloatArray
 from mien.bundle import Bundle, write_record
 from mien.errors import BundleError, InputError
 from mien.files import whole_folder
 from mien.learning.network import Network, probabilities
+from mien.learning.recipe import Recipe
 from mien.learning.training import load_network
 from mien.tasks import Task
 
@@ -29,10 +31,18 @@ class _Exported(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
-        """Return one tensor per task, (batch, time, labels)."""
-        raw = self.network(faces)
-        return tuple(probabilities(task, raw[task.name]) for task in self.network.tasks)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return one tensor per task, (batch, time, labels), and the state after, where there is one."""
+        given = dict(zip(input_names(self.network), inputs, strict=True))
+        raw, state = self.network(given.get("faces"), given.get("sound"), given.get("state"))
+        said = tuple(probabilities(task, raw[task.name]) for task in self.network.tasks)
+        return said if state is None else (*said, state)
+
+
+def input_names(network: Network) -> list[str]:
+    """Return the names of a network's inputs, in order."""
+    has = {"faces": network.sees, "sound": network.hears, "state": bool(network.memories)}
+    return [name for name, there in has.items() if there]
 
 
 def export(checkpoint: Path, out: Path, card: dict[str, Any]) -> float:
@@ -49,9 +59,10 @@ def export(checkpoint: Path, out: Path, card: dict[str, Any]) -> float:
     """
     network, recipe, _ = load_network(checkpoint)
     with whole_folder(out) as place:
-        write_onnx(network, recipe.preprocessing.channels, recipe.preprocessing.size, place / "model.onnx")
-        write_record(place, recipe.name, recipe.preprocessing, network.tasks, card)
-        difference = largest_difference(network, Bundle.load(place))
+        write_onnx(network, recipe, place / "model.onnx")
+        hearing = recipe.hearing if network.hears else None
+        write_record(place, recipe.name, recipe.preprocessing, network.tasks, card, hearing)
+        difference = largest_difference(network, recipe, Bundle.load(place))
         if not difference <= TOLERANCE:
             raise BundleError(
                 f"{checkpoint}: not exported, ONNX and torch differ by {difference:.2g} "
@@ -75,39 +86,69 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def write_onnx(network: Network, channels: int, size: int, path: Path) -> None:
+def write_onnx(network: Network, recipe: Recipe, path: Path) -> None:
     """Write a network as ONNX with free batch and time.
 
     torch's older exporter is used: it needs no further package and takes a second instead of many.
     """
     names = [task.name for task in network.tasks]
+    examples = _inputs(network, recipe, np.random.default_rng(0), batch=2, time=3)
+    inputs = input_names(network)
+    free = {name: {0: "batch", 1: "time"} for name in ["faces", "sound", *names]}
+    free |= {"state": {0: "batch"}, "state_after": {0: "batch"}}
+    outputs = [*names, *(["state_after"] if network.memories else [])]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch announces its end with several
+        warnings.simplefilter("ignore")  # torch announces the exporter's end, and traces shapes aloud
         torch.onnx.export(
             _Exported(network).eval(),
-            (torch.zeros(2, 1, channels, size, size),),
+            tuple(torch.from_numpy(examples[name]) for name in inputs),
             str(path),
-            input_names=["faces"],
-            output_names=names,
-            dynamic_axes={name: {0: "batch", 1: "time"} for name in ["faces", *names]},
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes={name: axes for name, axes in free.items() if name in [*inputs, *outputs]},
             opset_version=OPSET,
             dynamo=False,
         )
 
 
-def largest_difference(network: Network, bundle: Bundle) -> float:
-    """Return the largest difference between a network and its bundle on fresh random faces."""
-    size, channels = bundle.preprocessing.size, bundle.preprocessing.channels
-    shape = (16, size, size) if channels == 1 else (16, size, size, channels)
-    pixels = np.random.default_rng().integers(0, 256, shape, dtype=np.uint8)
-    faces = bundle.preprocessing.arrays(pixels)
+def _inputs(
+    network: Network, recipe: Recipe, rng: np.random.Generator, batch: int, time: int
+) -> dict[str, FloatArray]:
+    """Return random inputs of a network by name."""
+    size, channels = recipe.preprocessing.size, recipe.preprocessing.channels
+    pixels = rng.integers(0, 256, (batch * time, size, size, channels), dtype=np.uint8)
+    faces = recipe.preprocessing.arrays(pixels).reshape(batch, time, channels, size, size)
+    inputs: dict[str, FloatArray] = {"faces": faces}
+    if network.hears:
+        shape = (batch, time, 1, recipe.hearing.bands, recipe.hearing.steps)
+        inputs["sound"] = rng.uniform(-1, 1, shape).astype(np.float32)
+    first = network.initial(batch)
+    if first is not None:
+        inputs["state"] = first.numpy()
+    return inputs
+
+
+def largest_difference(network: Network, recipe: Recipe, bundle: Bundle) -> float:
+    """Return the largest difference between a network and its bundle on fresh random clips.
+
+    Of a network that remembers, the clip is given to the bundle in two pieces, and whole to torch.
+    """
+    inputs = _inputs(network, recipe, np.random.default_rng(), batch=4, time=5)
     with torch.no_grad():
-        raw = network.eval()(torch.from_numpy(faces))
-    said = bundle.predict(faces).values
-    return max(_difference(task, raw[task.name], said[task]) for task in network.tasks)
+        raw, _ = network.eval()(
+            torch.from_numpy(inputs["faces"]) if network.sees else None,
+            torch.from_numpy(inputs["sound"]) if network.hears else None,
+        )
+    faces, sound = inputs["faces"], inputs.get("sound")
+    pieces, state = [], None
+    for cut in (slice(0, 2), slice(2, None)):
+        said, state = bundle.follow(faces[:, cut], None if sound is None else sound[:, cut], state)
+        pieces.append(said)
+    whole = {task: np.concatenate([piece[task] for piece in pieces], axis=1) for task in network.tasks}
+    return max(_difference(task, raw[task.name], whole[task]) for task in network.tasks)
 
 
-def _difference(task: Task, raw: Tensor, values: "np.ndarray[Any, Any]") -> float:
+def _difference(task: Task, raw: Tensor, values: FloatArray) -> float:
     """Return the largest difference in one task; infinite where torch says no number."""
-    expected = probabilities(task, raw)[:, 0].numpy()
+    expected = probabilities(task, raw).numpy()
     return float(np.abs(expected - values).max()) if np.isfinite(expected).all() else float("inf")

@@ -1,83 +1,181 @@
-"""The network: a backbone over single frames and a head for each task.
+"""The network, assembled from parts: what it sees, what it hears, what it remembers, a head for each task.
 
-Input is always (batch, time, channels, height, width): a still is a clip of length one.
+    faces -> backbone -> temporal ----+
+                                      +-> joined -> temporal -> heads -> raw outputs by task
+    sound -> backbone -> temporal ----+
+
+A network of one stream has no joining part; one without memory no temporal parts. Input is always
+(batch, time, channels, height, width): a still is a clip of length one. The state of all temporal parts is
+one tensor with the batch as its first axis, so that the states of several faces are cut and joined like rows.
 """
 
 import torch
 from torch import Tensor, nn
 
-from mien.learning.recipe import NetworkSettings
+from mien.learning.backbones import connected, densenet121, mobile, residual, resnet50, vgg16
+from mien.learning.heads import MarginHead
+from mien.learning.recipe import BackboneSettings, NetworkSettings, Recipe, TemporalSettings
+from mien.learning.temporal import DilatedConvolution, Gru
 from mien.tasks import Task
 
-
-class Standardised(nn.Module):
-    """Each picture and channel with mean 0 and variance 1, so that light and contrast matter less."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the same shape; the floor 1e-3 keeps flat pictures flat (input is in -1 to 1)."""
-        shifted = x - x.mean(dim=(2, 3), keepdim=True)
-        return shifted / torch.sqrt((shifted * shifted).mean(dim=(2, 3), keepdim=True) + 1e-3)
+Temporal = Gru | DilatedConvolution
 
 
-class Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut (He et al. 2016)."""
+class Stream(nn.Module):
+    """A backbone over single pictures, and what remembers the ones before.
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    Args:
+        channels: of its input.
+        size: height and width of its input.
+        settings: the backbone.
+        remembering: the temporal part.
+    """
+
+    def __init__(
+        self, channels: int, size: tuple[int, int], settings: BackboneSettings, remembering: TemporalSettings
+    ) -> None:
         super().__init__()
-        self.path = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if inputs != outputs or stride != 1:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+        self.backbone, width = backbone(channels, size, settings)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.temporal = temporal(width, remembering)
+        self.width = self.temporal.width if self.temporal is not None else width
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (n, outputs, height / stride, width / stride)."""
-        return torch.relu(self.path(x) + self.shortcut(x))
+    def forward(self, pictures: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return features (batch, time, width) and the state after them."""
+        batch, time = pictures.shape[:2]
+        features = self.dropout(self.backbone(pictures.flatten(0, 1))).unflatten(0, (batch, time))
+        if self.temporal is None or state is None:
+            return features, None
+        remembered: tuple[Tensor, Tensor] = self.temporal(features, state)
+        return remembered
 
 
 class Network(nn.Module):
-    """A residual backbone and one linear head per task.
+    """Everything a recipe assembles, with weights by chance.
 
     Args:
-        tasks: what it learns; the first expression task is the one analysis shows.
-        channels: 1 for grey input, 3 for colour.
-        settings: widths and depth.
+        recipe: its tasks, of which the first expression task is the one analysis shows; its input and parts.
     """
 
-    def __init__(self, tasks: tuple[Task, ...], channels: int, settings: NetworkSettings) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.tasks = tasks
-        layers: list[nn.Module] = [
-            Standardised(),
-            nn.Conv2d(channels, settings.stem, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(settings.stem),
-            nn.ReLU(inplace=True),
-        ]
-        width = settings.stem
-        for outputs in settings.widths:
-            for i in range(settings.depth):
-                layers.append(Block(width, outputs, 2 if i == 0 else 1))
-                width = outputs
-        self.backbone = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.dropout = nn.Dropout(settings.dropout)
-        self.heads = nn.ModuleDict({task.name: nn.Linear(width, len(task)) for task in tasks})
+        settings, size = recipe.network, recipe.preprocessing.size
+        self.tasks = tuple(recipe.weights)
+        self.sees = settings.streams != "sound"
+        self.hears = settings.streams != "picture"
+        channels, hearing = recipe.preprocessing.channels, (recipe.hearing.bands, recipe.hearing.steps)
+        remembering = settings.temporal
+        self.picture = Stream(channels, (size, size), settings.backbone, remembering) if self.sees else None
+        self.sound = Stream(1, hearing, settings.sound_backbone, remembering) if self.hears else None
+        width = sum(stream.width for stream in (self.picture, self.sound) if stream is not None)
+        self.joined = temporal(width, remembering) if self.sees and self.hears else None
+        width = self.joined.width if self.joined is not None else width
+        self.heads = nn.ModuleDict({task.name: _head(task, width, settings) for task in self.tasks})
 
-    def forward(self, faces: Tensor) -> dict[str, Tensor]:
-        """Return the raw outputs of each task, by task name, (batch, time, labels).
+    @property
+    def memories(self) -> list[Temporal]:
+        """The temporal parts, in the order in which the state holds them."""
+        parts = (
+            self.picture.temporal if self.picture is not None else None,
+            self.sound.temporal if self.sound is not None else None,
+            self.joined,
+        )
+        return [part for part in parts if part is not None]
+
+    def initial(self, batch: int) -> Tensor | None:
+        """Return the state before the first frame, (batch, k); None for a network without memory."""
+        if not self.memories:
+            return None
+        return torch.cat([part.initial(batch).flatten(1) for part in self.memories], dim=1)
+
+    def features(
+        self, faces: Tensor | None, sound: Tensor | None, state: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return what the heads are given, (batch, time, width), and the state after the last frame."""
+        states = self._parted(state)
+        after: list[Tensor] = []
+        seen: list[Tensor] = []
+        for stream, pictures in ((self.picture, faces), (self.sound, sound)):
+            if stream is None:
+                continue
+            assert pictures is not None, "a network is given what its streams need"
+            own = states.pop(0) if stream.temporal is not None else None
+            features, own = stream(pictures, own)
+            seen.append(features)
+            after += [own] if own is not None else []
+        features = torch.cat(seen, dim=-1)
+        if self.joined is not None:
+            features, own = self.joined(features, states.pop(0))
+            after.append(own)
+        return features, torch.cat([part.flatten(1) for part in after], dim=1) if after else None
+
+    def _parted(self, state: Tensor | None) -> list[Tensor]:
+        """Return the state of each temporal part in its own shape."""
+        if state is None:
+            return []
+        shapes = [part.initial(1).shape[1:] for part in self.memories]
+        pieces = torch.split(state, [shape.numel() for shape in shapes], dim=1)
+        return [piece.unflatten(1, tuple(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
+
+    def forward(
+        self, faces: Tensor | None, sound: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the raw outputs of each task by its name, (batch, time, labels), and the state after.
 
         Args:
-            faces: (batch, time, channels, height, width), as `Preprocessing.arrays` makes them.
+            faces: (batch, time, channels, height, width), as `Preprocessing.arrays` makes them; None for a
+                network that only hears.
+            sound: (batch, time, 1, bands, steps), as `Hearing.arrays` makes it; None for one that only sees.
+            state: what an earlier call gave for the frames just before; None at the start.
         """
-        batch, time = faces.shape[:2]
-        features = self.dropout(self.backbone(faces.flatten(0, 1)))
-        return {name: head(features).unflatten(0, (batch, time)) for name, head in self.heads.items()}
+        some = faces if faces is not None else sound
+        assert some is not None, "a network sees or hears"
+        features, after = self.features(faces, sound, self.initial(len(some)) if state is None else state)
+        return {name: head(features) for name, head in self.heads.items()}, after
+
+
+def backbone(channels: int, size: tuple[int, int], settings: BackboneSettings) -> tuple[nn.Module, int]:
+    """Return the backbone that settings describe, its fully connected layers after it, and the width."""
+    standardised = settings.standardised
+    if settings.kind == "vgg16":
+        return vgg16(channels, settings.hidden, size, dropout=settings.dropout, standardised=standardised)
+    made: tuple[nn.Module, int]
+    if settings.kind == "resnet50":
+        made = resnet50(channels, standardised=standardised)
+    elif settings.kind == "densenet121":
+        made = densenet121(channels, standardised=standardised)
+    elif settings.kind == "mobile":
+        made = mobile(channels, settings.stem, settings.widths, settings.depth, standardised=standardised)
+    else:
+        made = residual(channels, settings.stem, settings.widths, settings.depth, standardised=standardised)
+    if not settings.hidden:
+        return made
+    layers, width = connected(made[1], settings.hidden, settings.dropout)
+    return nn.Sequential(made[0], layers), width
+
+
+def temporal(width: int, settings: TemporalSettings) -> Temporal | None:
+    """Return the temporal part that settings describe; None for none."""
+    if settings.kind == "none":
+        return None
+    if settings.kind == "gru":
+        return Gru(width, settings.units, settings.layers, settings.dropout)
+    return DilatedConvolution(width, settings.units, settings.layers, settings.kernel, settings.dropout)
+
+
+def _head(task: Task, width: int, settings: NetworkSettings) -> nn.Module:
+    """Return a linear head, or one with a margin for an expression task where that is wanted."""
+    heads = settings.heads
+    if task.kind != "categorical" or heads.expression == "softmax":
+        return nn.Linear(width, len(task))
+    return MarginHead(
+        width,
+        len(task),
+        embedding=heads.embedding,
+        kind=heads.expression,
+        scale=heads.scale,
+        margin=heads.margin,
+    )
 
 
 def probabilities(task: Task, raw: Tensor) -> Tensor:

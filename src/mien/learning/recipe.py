@@ -10,8 +10,72 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from mien.errors import SettingsError
+from mien.hearing import Hearing
 from mien.inputs import Preprocessing
 from mien.tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """The part that turns a single picture, or the sound around a moment, into features.
+
+    Attributes:
+        kind: "residual" (small, for a CPU; widths, depth and stem are its own), "mobile" (depthwise, smaller
+            still), or the published "vgg16" (layout of VGG-FACE), "resnet50" and "densenet121".
+        widths: channels of the residual stages, each of half the resolution of the last.
+        depth: residual blocks in a stage.
+        stem: channels of the first convolution, at full resolution.
+        hidden: sizes of fully connected layers after it, each with ReLU and dropout; VGG-FACE has 4096
+            and 4096 (that the paper's networks have both is recalled, not confirmed).
+        dropout: share of the features dropped before what follows, in training.
+        standardised: bring each picture to mean 0 and variance 1 first.
+        weights: file of weights to start from, safetensors or a state dict of torch; "" for chance.
+    """
+
+    kind: Literal["residual", "mobile", "vgg16", "resnet50", "densenet121"] = "residual"
+    widths: tuple[int, ...] = (48, 96, 192)
+    depth: int = 2
+    stem: int = 32
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.3
+    standardised: bool = True
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class TemporalSettings:
+    """The part that looks back over the frames before.
+
+    Attributes:
+        kind: "none" (each frame alone), "gru", or "convolution" (causal and dilated, doubling each layer).
+        units: of each layer; 128 as in the authors' code.
+        layers: how many.
+        kernel: frames that a convolution sees at once.
+        dropout: between layers, in training.
+    """
+
+    kind: Literal["none", "gru", "convolution"] = "none"
+    units: int = 128
+    layers: int = 2
+    kernel: int = 3
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """What is made of the features for each task.
+
+    Attributes:
+        expression: "softmax", or "arcface" or "cosface": a margin between classes on the unit sphere.
+        embedding: size of the vector on the sphere, for the latter two; 512 in ArcFace.
+        scale: its s. 64 in ArcFace; what the paper took for seven classes is not known.
+        margin: its m: an angle in radians for ArcFace (0.5), a cosine for CosFace (0.35).
+    """
+
+    expression: Literal["softmax", "arcface", "cosface"] = "softmax"
+    embedding: int = 512
+    scale: float = 64.0
+    margin: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -19,16 +83,56 @@ class NetworkSettings:
     """What the network is assembled from.
 
     Attributes:
-        widths: channels of the three residual stages, each of half the resolution of the last.
-        depth: residual blocks in a stage.
-        stem: channels of the first convolution, at full resolution.
-        dropout: share of the features dropped before the heads in training.
+        streams: what it sees and hears: "picture", "sound" or both.
+        backbone: of the picture.
+        sound_backbone: of the sound.
+        temporal: after each backbone; with both streams once more after they are joined.
+        heads: of the tasks.
     """
 
-    widths: tuple[int, ...] = (48, 96, 192)
-    depth: int = 2
-    stem: int = 32
-    dropout: float = 0.3
+    streams: Literal["picture", "sound", "both"] = "picture"
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    sound_backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    temporal: TemporalSettings = field(default_factory=TemporalSettings)
+    heads: HeadSettings = field(default_factory=HeadSettings)
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What training makes small.
+
+    Attributes:
+        continuous: of valence and arousal: "ccc" (1 - CCC, mean of the two), "mse", or "both".
+        balance: "fixed" weights (those of the tasks), or "uncertainty": learned ones (Kendall et al. 2018).
+        class_weights: "none", or "inverse" frequency of each class in the training part.
+        positive_weights: "none", or "inverse": absent against present of each action unit.
+        smoothing: share of each categorical target spread evenly over the classes.
+    """
+
+    continuous: Literal["ccc", "mse", "both"] = "ccc"
+    balance: Literal["fixed", "uncertainty"] = "fixed"
+    class_weights: Literal["none", "inverse"] = "none"
+    positive_weights: Literal["none", "inverse"] = "none"
+    smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """What a batch is made of.
+
+    Attributes:
+        batch: clips in a step.
+        frames: consecutive frames in a clip; 1 for single pictures, 80 in the authors' code.
+        step: frames from the start of a clip to the next; 0 for as many as a clip has.
+        mix: "proportional" to what there is, or "even": each task's labelled rows in equal shares.
+        balance: "none", or "classes": rare classes and rarely present units drawn more often.
+    """
+
+    batch: int = 128
+    frames: int = 1
+    step: int = 0
+    mix: Literal["proportional", "even"] = "proportional"
+    balance: Literal["none", "classes"] = "none"
 
 
 @dataclass(frozen=True)
@@ -65,26 +169,26 @@ class OptimisationSettings:
     """How the weights are found.
 
     Attributes:
+        method: "sgd" (Nesterov momentum 0.9) or "adam", which the authors' code takes.
         epochs: passes over the training part.
-        batch: clips in a step.
-        rate: highest learning rate of stochastic gradient descent (Nesterov momentum 0.9).
+        rate: highest learning rate.
         warmup: epochs over which the rate rises; it then falls along a half cosine to zero.
         decay: weight decay; not applied to biases and normalisation.
-        smoothing: share of each categorical target spread evenly over the classes.
         clip: largest gradient norm.
         averaging: decay per step of the running average of the weights, which is what is kept.
+        patience: epochs without a better validation score after which training ends; 0 never.
         precision: "fp32", "bf16", or "auto" for bf16 where the processor computes it natively.
         seed: of the weights, the order and the changes.
     """
 
+    method: Literal["sgd", "adam"] = "sgd"
     epochs: int = 60
-    batch: int = 128
     rate: float = 0.1
     warmup: int = 3
     decay: float = 5e-4
-    smoothing: float = 0.05
     clip: float = 5.0
     averaging: float = 0.999
+    patience: int = 0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 0
 
@@ -97,17 +201,28 @@ class Recipe:
         name: of the bundle that comes of it.
         tasks: task names -> weight of its loss.
         preprocessing: how a face becomes the network's input.
+        hearing: how sound becomes its input, where it hears.
         network: what it is assembled from.
+        losses: what is made small.
+        sampling: what a batch is made of.
         augmentation: how crops change in training.
         optimisation: how the weights are found.
+        databases: which of the prepared databases it learns from; none named means all.
+        start: earlier stages of the same file whose weights it starts from, where names and shapes
+            match; of a part that several have the last named counts.
     """
 
     name: str
     tasks: dict[str, float]
     preprocessing: Preprocessing
+    hearing: Hearing = field(default_factory=Hearing)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     optimisation: OptimisationSettings = field(default_factory=OptimisationSettings)
+    databases: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.tasks if name not in TASKS]
@@ -135,18 +250,51 @@ class Recipe:
         return recipe
 
 
-def read(path: Path) -> Recipe:
-    """Return the recipe in a TOML file.
+def read(path: Path) -> tuple[Recipe, ...]:
+    """Return the stages in a TOML file, in order; a file without `[[stages]]` is one stage.
+
+    Each stage has a name of its own and says what differs from the tables before it.
 
     Raises:
-        SettingsError: the file cannot be read, or a setting is unknown or of the wrong type.
+        SettingsError: the file cannot be read, a setting is unknown or of the wrong type, two stages have
+            one name, or one starts from a stage that does not come before it.
     """
     try:
-        return Recipe.from_json(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        listed: Any = values.pop("stages", None)
+        if listed is not None and not (isinstance(listed, list) and all(isinstance(s, dict) for s in listed)):
+            raise SettingsError(f"stages: expected tables [[stages]], got {listed!r}")
+        tables: list[dict[str, Any]] = listed or [{}]
+        recipes = tuple(Recipe.from_json(_over(values, table)) for table in tables)
+        _check_order(recipes)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SettingsError) as error:
         raise SettingsError(f"{path}: {error}") from error
-    except SettingsError as error:
-        raise SettingsError(f"{path}: {error}") from error
+    return recipes
+
+
+def _check_order(recipes: tuple[Recipe, ...]) -> None:
+    """Refuse stages of one name, and a start that does not come before."""
+    names: list[str] = []
+    for recipe in recipes:
+        if recipe.name in names:
+            raise SettingsError(f"stages: two are called {recipe.name!r}")
+        missing = [name for name in recipe.start if name not in names]
+        if missing:
+            raise SettingsError(f"{recipe.name}.start: no stage {missing[0]!r} comes before it")
+        names.append(recipe.name)
+
+
+def _over(values: dict[str, Any], stage: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with those of a stage laid over them; tables are joined, other values replaced.
+
+    The weights of tasks are replaced as a whole: a stage may learn fewer.
+    """
+    joined = dict(values)
+    for name, value in stage.items():
+        below = joined.get(name)
+        both = isinstance(value, dict) and isinstance(below, dict) and name != "tasks"
+        joined[name] = _over(below, value) if both and below is not None else value
+    return joined
 
 
 def _filled(kind: type, values: Any, place: str) -> Any:

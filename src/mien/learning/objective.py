@@ -1,0 +1,108 @@
+"""From raw outputs and labels to one number: the terms of the tasks and their sum."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mien.learning.heads import MarginHead
+from mien.learning.losses import (
+    UncertaintyWeights,
+    binary,
+    concordance,
+    cross_entropy,
+    intensity,
+    squared,
+    total,
+)
+from mien.learning.recipe import LossSettings, Recipe
+from mien.learning.sampling import Material
+from mien.tasks import Task
+
+Terms = dict[str, tuple[Tensor, Tensor]]
+
+RAREST = 20.0
+"""Greatest weight that a rare class or unit is given."""
+
+
+class Objective(nn.Module):
+    """What training makes small.
+
+    Args:
+        recipe: tasks, weights and losses.
+        material: the training part, of which frequencies are counted.
+    """
+
+    def __init__(self, recipe: Recipe, material: Material) -> None:
+        super().__init__()
+        self.settings: LossSettings = recipe.losses
+        self.weights = {task.name: weight for task, weight in recipe.weights.items()}
+        self.learned = (
+            UncertaintyWeights(
+                {task.name: 1.0 if task.kind in ("categorical", "binary") else 0.5 for task in recipe.weights}
+            )
+            if recipe.losses.balance == "uncertainty"
+            else None
+        )
+        self.frequencies = {task: _weights(task, recipe.losses, material) for task in recipe.weights}
+
+    def terms(
+        self, raw: Mapping[str, Tensor], values: Mapping[Task, Tensor], known: Mapping[Task, Tensor]
+    ) -> Terms:
+        """Return sum and count of each task's loss; raw outputs and labels are (batch, time, labels)."""
+        terms: Terms = {}
+        for task, target in values.items():
+            said, mask, weights = raw[task.name], known[task], self.frequencies[task]
+            if task.kind == "categorical":
+                terms[task.name] = cross_entropy(said, target, mask, weights, self.settings.smoothing)
+            elif task.kind == "binary":
+                terms[task.name] = binary(said, target, mask, weights)
+            elif task.kind == "intensity":
+                terms[task.name] = intensity(said, target, mask)
+            else:
+                said = torch.tanh(said.float())
+                if self.settings.continuous != "mse":
+                    terms[task.name] = concordance(said, target, mask)
+                if self.settings.continuous != "ccc":
+                    name = task.name if self.settings.continuous == "mse" else f"{task.name}_mse"
+                    terms[name] = squared(said, target, mask)
+        return terms
+
+    def forward(self, terms: Terms) -> Tensor:
+        """Return the weighted sum of the terms' means."""
+        if self.learned is not None:
+            summed: Tensor = self.learned({name: terms[name] for name in self.weights})
+            return summed
+        weights = {name: self.weights[name.removesuffix("_mse")] for name in terms}
+        return total(terms, weights)
+
+
+def raw_outputs(
+    heads: nn.ModuleDict, features: Tensor, values: Mapping[Task, Tensor], known: Mapping[Task, Tensor]
+) -> dict[str, Tensor]:
+    """Return the raw outputs of all heads in training, in which a margin makes the true class harder."""
+    outputs = {}
+    for task, target in values.items():
+        head = heads[task.name]
+        raw = head(features)
+        outputs[task.name] = (
+            head.with_margin(raw, target, known[task]) if isinstance(head, MarginHead) else raw
+        )
+    return outputs
+
+
+def _weights(task: Task, settings: LossSettings, material: Material) -> Tensor | None:
+    """Return weights of classes, mean 1 over samples, or of present units; None where all count alike."""
+    inverse = {"categorical": settings.class_weights, "binary": settings.positive_weights}.get(task.kind)
+    if inverse != "inverse":
+        return None
+    values, known = material.truth(task, np.arange(len(material)))
+    shown = np.where(known, values, 0).sum(axis=(0, 1))
+    seen = known.sum(axis=(0, 1))
+    if task.kind == "binary":
+        weights = (seen - shown) / np.maximum(shown, 1e-9)
+    else:
+        weights = seen.max(initial=0) / (len(task) * np.maximum(shown, 1e-9))
+    clipped = np.where(shown > 0, np.clip(weights, 1 / RAREST, RAREST), 1.0)
+    return torch.from_numpy(clipped.astype(np.float32))

@@ -1,0 +1,123 @@
+"""An audiovisual database whose labels each show in one place only, for seeing what a network can use.
+
+    valence       only in the face: how far the mouth bends
+    arousal       only in the sound: how loud a tone is
+    AU01, AU02    only in motion over time: the brows rise, the eyes drift to the right; where they are in
+                  any one frame tells nothing
+    expression    happiness, neutral or sadness by valence, so that it and valence can help each other
+
+Of each of the three tasks' labels a share is missing, clip by clip. The folder is a table of one's own
+(`mien prepare table FOLDER --aligned`).
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.arrays import FloatArray, Image
+from mien.testing.media import make_video
+
+RATE = 25
+SIZE = 64
+
+
+def make_affect(
+    folder: Path, clips: dict[str, int], frames: int = 80, missing: float = 0.6, seed: int = 0
+) -> Path:
+    """Write videos with sound and a manifest.csv with a row per frame; return the folder.
+
+    Args:
+        folder: the database to make.
+        clips: part -> number of clips.
+        frames: of each clip, at 25 a second.
+        missing: share of clips of the training part without labels of a task, for each task by chance.
+        seed: of all chance.
+    """
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["path,frame,split,subject,sound,cropped,valence,arousal,expression,AU01,AU02"]
+    for split, count in clips.items():
+        for number in range(count):
+            name = f"{split}_{number:04d}.mp4"
+            traces = _traces(frames, rng)
+            _film(folder / name, traces, rng)
+            share = missing if split == "train" else 0.0
+            lines += _rows(name, split, traces, rng.random(3) >= share)
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def _traces(frames: int, rng: np.random.Generator) -> dict[str, FloatArray]:
+    """Return what happens in a clip: valence, arousal, and place and motion of brows and eyes."""
+    traces: dict[str, FloatArray] = {name: _smooth(frames, rng) for name in ("valence", "arousal")}
+    for name in ("brows", "eyes"):
+        rising = np.zeros(frames, bool)
+        place = np.zeros(frames)
+        at, here = 0, rng.uniform()
+        while at < frames:
+            length = int(rng.integers(12, 28))
+            up = bool(rng.integers(2))
+            ramp = np.arange(length) * 0.05 * (1 if up else -1)
+            piece = (here + ramp)[: frames - at] % 1.0
+            place[at : at + len(piece)], rising[at : at + len(piece)] = piece, up
+            here, at = float(piece[-1]), at + length
+        traces[name], traces[f"{name}_rising"] = place, rising.astype(float)
+    return traces
+
+
+def _smooth(frames: int, rng: np.random.Generator) -> FloatArray:
+    """Return a slow trace in [-1, 1]."""
+    knots = rng.uniform(-1, 1, frames // 20 + 2)
+    return np.interp(np.arange(frames) / 20, np.arange(len(knots)), knots)
+
+
+def _film(path: Path, traces: dict[str, FloatArray], rng: np.random.Generator) -> None:
+    """Write a clip: a drawn face that shows some traces, and a tone that is as loud as arousal says."""
+    skin, ground = int(rng.integers(150, 220)), int(rng.integers(40, 110))
+    noise = rng.normal(0, 4, (SIZE, SIZE))
+    pitch = rng.uniform(200, 600)
+    times = np.arange(len(traces["arousal"])) / RATE
+
+    def draw(number: int) -> Image:
+        face = _face(traces, number, skin, ground) + noise
+        grey = np.clip(face, 0, 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+
+    def hear(seconds: FloatArray) -> FloatArray:
+        loud = np.interp(seconds, times, traces["arousal"])
+        amplitude = 0.8 * 10 ** ((loud - 1) * 1.25)
+        return np.asarray(amplitude * np.sin(2 * np.pi * pitch * seconds), np.float64)
+
+    make_video(path, frames=len(times), size=(SIZE, SIZE), rate=RATE, sound=True, draw=draw, hear=hear)
+
+
+def _face(traces: dict[str, FloatArray], number: int, skin: int, ground: int) -> Image:
+    """Return a drawn face (SIZE, SIZE) of one frame."""
+    image = np.full((4 * SIZE, 4 * SIZE), ground, np.uint8)
+    cv2.ellipse(image, (128, 128), (92, 120), 0, 0, 360, skin, -1)
+    drift = int(12 * (traces["eyes"][number] - 0.5))
+    lift = int(20 * (traces["brows"][number] - 0.5))
+    for side in (-1, 1):
+        cv2.ellipse(image, (128 + 40 * side + drift, 100), (14, 9), 0, 0, 360, 40, -1)
+        cv2.line(image, (128 + 22 * side, 70 - lift), (128 + 60 * side, 70 - lift), 50, 7)
+    x = np.linspace(-44, 44, 23)
+    bend = 26 * traces["valence"][number] * (1 - (x / 44) ** 2)
+    mouth = np.stack([128 + x, 180 + bend - 13 * traces["valence"][number]], axis=1).round().astype(np.int32)
+    cv2.polylines(image, [mouth], False, 30, 8)
+    return np.asarray(cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _rows(name: str, split: str, traces: dict[str, FloatArray], known: np.ndarray) -> list[str]:
+    """Return the table's rows of a clip; `known` says of valence-arousal, expression and units."""
+    rows = []
+    for frame, (valence, arousal) in enumerate(zip(traces["valence"], traces["arousal"], strict=True)):
+        circumplex = f"{valence:.4f},{arousal:.4f}" if known[0] else ","
+        word = "happiness" if valence > 1 / 3 else "sadness" if valence < -1 / 3 else "neutral"
+        expression = word if known[1] else ""
+        moving = (traces["brows_rising"][frame], traces["eyes_rising"][frame])
+        units = f"{moving[0]:.0f},{moving[1]:.0f}" if known[2] else ","
+        rows.append(
+            f"{name},{frame},{split},{name.removesuffix('.mp4')},{name},1,{circumplex},{expression},{units}"
+        )
+    return rows
