@@ -26,7 +26,7 @@ ORDER = (
     ("analysis", "evaluation", "benchmark", "learning"),
     ("reports", "cluster"),
     ("studio",),
-    ("cli", "testing"),
+    ("cli", "testing", "__main__"),
 )
 """Groups of modules; one may import its own group and those before it. Tests alone import testing."""
 

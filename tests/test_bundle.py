@@ -81,7 +81,7 @@ def test_altered_network_is_refused(folder: Path) -> None:
         ("sha256", None, "sha256 is None"),
         ("tasks", [], r"outputs .* expected \[\]"),
         ("tasks", [{"name": "mood"}], "unknown task"),
-        ("preprocessing", {"size": 64}, "expected faces"),
+        ("preprocessing", {"size": 64}, r"expected \(batch, time\)"),
         ("preprocessing", {"size": 48, "colour": "infrared"}, "colour is 'infrared'"),
         ("preprocessing", {"size": 48, "shade": 1}, "unexpected keyword"),
     ],

@@ -96,11 +96,11 @@ def _face(traces: dict[str, FloatArray], number: int, skin: int, ground: int) ->
     """Return a drawn face (SIZE, SIZE) of one frame."""
     image = np.full((4 * SIZE, 4 * SIZE), ground, np.uint8)
     cv2.ellipse(image, (128, 128), (92, 120), 0, 0, 360, skin, -1)
-    drift = int(12 * (traces["eyes"][number] - 0.5))
-    lift = int(20 * (traces["brows"][number] - 0.5))
+    drift = int(36 * (traces["eyes"][number] - 0.5))
+    lift = int(40 * (traces["brows"][number] - 0.5))
     for side in (-1, 1):
         cv2.ellipse(image, (128 + 40 * side + drift, 100), (14, 9), 0, 0, 360, 40, -1)
-        cv2.line(image, (128 + 22 * side, 70 - lift), (128 + 60 * side, 70 - lift), 50, 7)
+        cv2.line(image, (128 + 22 * side, 66 - lift), (128 + 60 * side, 66 - lift), 50, 7)
     x = np.linspace(-44, 44, 23)
     bend = 26 * traces["valence"][number] * (1 - (x / 44) ** 2)
     mouth = np.stack([128 + x, 180 + bend - 13 * traces["valence"][number]], axis=1).round().astype(np.int32)
