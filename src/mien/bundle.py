@@ -37,6 +37,10 @@ DEFAULT = "expression_fast"
 """Name of the bundle that ships with the package."""
 
 
+ALONE = "takes each face of each frame alone: what it shows is said without memory and to silence"
+"""What the card of a bundle that remembers or hears is given, as long as `predict` is what analysis asks."""
+
+
 class Predictor(Protocol):
     """Anything that turns prepared faces into Predictions.
 
@@ -55,7 +59,15 @@ class Predictor(Protocol):
 
 
 class Bundle:
-    """A bundle opened for use; make one with `Bundle.load`."""
+    """A bundle opened for use; make one with `Bundle.load`.
+
+    Attributes:
+        preprocessing: how a face must be prepared for it.
+        tasks: what it predicts; of several expression tasks the first is the one to show.
+        card: what is to be known about it, as plain values.
+        hearing: how sound must be prepared for it; None for one that does not hear.
+        memory: numbers in the state of one clip; 0 for one that remembers nothing.
+    """
 
     def __init__(
         self,
@@ -108,13 +120,18 @@ class Bundle:
             raise BundleError(f"{model}: onnxruntime cannot load it ({error})") from error
         heard = _field(folder, record, "hearing", dict) if "hearing" in record else None
         hearing = Hearing.from_json(heard) if heard is not None else None
-        _check_shapes(model, network, preprocessing, tasks, hearing)
+        memory = _field(folder, record, "state", int) if "state" in record else None
+        _check_inputs(model, network, _expected(preprocessing, hearing), memory)
+        _check_outputs(model, network, _expected(preprocessing, hearing), tasks)
         card = {
             "name": _field(folder, record, "name", str),
             **_field(folder, record, "card", dict),
             "sha256": digest,
         }
-        return cls(preprocessing, tasks, card, network, hearing)
+        bundle = cls(preprocessing, tasks, card, network, hearing)
+        if bundle.memory or hearing is not None:
+            card["analysis"] = ALONE
+        return bundle
 
     def showing(self, name: str) -> Self:
         """Return the same bundle with another task first; of several label sets the first is shown.
@@ -132,10 +149,11 @@ class Bundle:
     def predict(self, faces: FloatArray) -> Predictions:
         """Return predictions for faces (n, 1, channels, size, size), as `Preprocessing.arrays` makes them.
 
-        Each face is taken alone: nothing is remembered, and nothing is heard.
+        Each face is taken alone, as the first frame of a clip in silence: nothing is remembered, and
+        nothing is heard.
 
         Raises:
-            BundleError: the network says something that is not a number.
+            BundleError: faces are of another shape, or the network says something that is not a number.
         """
         values, _ = self.follow(faces)
         return Predictions({task: value[:, 0] for task, value in values.items()})
@@ -146,23 +164,28 @@ class Bundle:
         """Return what the network says of clips, task -> (batch, time, labels), and the state after them.
 
         A clip given in pieces, each with the state that the one before left, gives what the whole gives.
+        States have a row for each clip, and are cut and joined like rows.
 
         Args:
-            faces: (batch, time, channels, size, size), as `Preprocessing.arrays` makes them.
+            faces: (batch, time, channels, size, size), as `Preprocessing.arrays` makes them, stills joined
+                along their second axis; time is at least 1. One that only hears looks at the shape alone.
             sound: (batch, time, 1, bands, steps), as `Hearing.arrays` makes it; None is silence.
-            state: (batch, k), what an earlier call gave; None before the first frame.
+            state: (batch, memory), what an earlier call gave; None before the first frame.
 
         Raises:
-            BundleError: the network says something that is not a number.
+            BundleError: something is of another shape or not wanted, or the network says something that
+                is not a number.
         """
         batch, time = faces.shape[:2]
-        inputs = {"faces": faces} if self._sees else {}
-        if self.hearing is not None:
-            inputs["sound"] = (
-                np.repeat(self.hearing.silence(time)[None], batch, axis=0) if sound is None else sound
-            )
-        if self.memory:
+        inputs = {"faces": faces}
+        if self.hearing is not None or sound is not None:
+            silence = self.hearing.silence(time) if self.hearing is not None else np.zeros(0)
+            inputs["sound"] = np.repeat(silence[None], batch, axis=0) if sound is None else sound
+        if self.memory or state is not None:
             inputs["state"] = np.zeros((batch, self.memory), np.float32) if state is None else state
+        inputs = self._checked(inputs)
+        if not self._sees:
+            del inputs["faces"]
         names = [task.name for task in self.tasks]
         outputs = self._network.run([*names, *(["state_after"] if self.memory else [])], inputs)
         values = dict(zip(self.tasks, outputs, strict=False))
@@ -170,6 +193,24 @@ class Bundle:
             if not np.isfinite(value).all():
                 raise BundleError(f"{self.card['name']}: {task.name} is not a number for some face")
         return values, outputs[-1] if self.memory else None
+
+    def _checked(self, inputs: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """Return what a network is to be given in its number type, if it is of the shapes it wants."""
+        batch, time = inputs["faces"].shape[:2]
+        wanted = {
+            name: (batch, time, *shape) for name, shape in _expected(self.preprocessing, self.hearing).items()
+        }
+        if self.memory:
+            wanted["state"] = (batch, self.memory)
+        for name, value in inputs.items():
+            if name not in wanted:
+                raise BundleError(f"{self.card['name']}: takes no {name}, got {value.shape}")
+            if value.shape != wanted[name] or not time:
+                raise BundleError(
+                    f"{self.card['name']}: {name} of shape {value.shape}, expected {wanted[name]} "
+                    "with at least one frame"
+                )
+        return {name: np.asarray(value, np.float32) for name, value in inputs.items()}
 
 
 def shipped() -> Path:
@@ -184,8 +225,9 @@ def write_record(
     tasks: tuple[Task, ...],
     card: dict[str, Any],
     hearing: Hearing | None = None,
+    memory: int = 0,
 ) -> None:
-    """Write bundle.json beside the model.onnx that is in the folder."""
+    """Write bundle.json beside the model.onnx in a folder; arguments as the attributes of Bundle."""
     model = folder / "model.onnx"
     record = {
         "format": FORMAT,
@@ -194,6 +236,7 @@ def write_record(
         "opset": onnx_opset(model),
         "preprocessing": preprocessing.to_json(),
         **({"hearing": hearing.to_json()} if hearing is not None else {}),
+        **({"state": memory} if memory else {}),
         "tasks": [
             {"name": t.name, "behaviour": t.behaviour, "kind": t.kind, "labels": list(t.labels)}
             for t in tasks
@@ -299,38 +342,54 @@ def _task(folder: Path, entry: Any) -> Task:
     return task
 
 
-def _check_shapes(
-    model: Path,
-    network: Session,
-    preprocessing: Preprocessing,
-    tasks: tuple[Task, ...],
-    hearing: Hearing | None,
-) -> None:
-    """Refuse a network whose inputs or outputs are not what the record says."""
+def _expected(preprocessing: Preprocessing, hearing: Hearing | None) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of one frame that a network may be given, by the name of its input."""
     size, channels = preprocessing.size, preprocessing.channels
     expected: dict[str, tuple[int, ...]] = {"faces": (channels, size, size)}
     if hearing is not None:
         expected["sound"] = (1, hearing.bands, hearing.steps)
+    return expected
+
+
+def _check_inputs(
+    model: Path, network: Session, expected: dict[str, tuple[int, ...]], memory: int | None
+) -> None:
+    """Refuse a network whose inputs are not what the record says; `memory` is None where it says nothing."""
     inputs = {entry.name: tuple(entry.shape) for entry in network.get_inputs()}
-    given = {name: shape[2:] for name, shape in inputs.items() if name != "state"}
+    state = inputs.pop("state", None)
+    fixed = [name for name, shape in inputs.items() if not all(isinstance(axis, str) for axis in shape[:2])]
     if (
-        not given
-        or any(expected.get(name) != shape for name, shape in given.items())
-        or (hearing is not None and "sound" not in given)
+        not inputs
+        or fixed
+        or any(expected.get(name) != shape[2:] for name, shape in inputs.items())
+        or ("sound" in expected and "sound" not in inputs)
     ):
-        raise BundleError(f"{model}: inputs {inputs}, expected (batch, time) and {expected}")
-    remembers = "state" in inputs
+        raise BundleError(f"{model}: inputs {inputs}, expected (batch, time), both free, and {expected}")
+    if state is not None and (len(state) != 2 or isinstance(state[0], int) or not isinstance(state[1], int)):
+        raise BundleError(f"{model}: the state is {state}, expected (batch, a fixed number)")
+    if memory is not None and (state is None or state[1] != memory):
+        raise BundleError(f"{model}: the state is {state}, bundle.json says (batch, {memory})")
+
+
+def _check_outputs(
+    model: Path, network: Session, expected: dict[str, tuple[int, ...]], tasks: tuple[Task, ...]
+) -> None:
+    """Refuse a network whose outputs are not what the record says; two clips of two frames are tried."""
+    inputs = {entry.name: entry.shape for entry in network.get_inputs()}
     outputs = {entry.name for entry in network.get_outputs()}
-    wanted = {task.name for task in tasks} | ({"state_after"} if remembers else set())
-    if not tasks or outputs != wanted:
-        raise BundleError(f"{model}: outputs {sorted(outputs)}, expected {sorted(wanted)}")
-    if remembers and (len(inputs["state"]) != 2 or not isinstance(inputs["state"][1], int)):
-        raise BundleError(f"{model}: the state is {inputs['state']}, expected (batch, a fixed number)")
-    probe = {name: np.zeros((2, 1, *expected[name]), np.float32) for name in given}
-    if remembers:
+    wanted: dict[str, tuple[int, ...]] = {task.name: (2, 2, len(task)) for task in tasks}
+    probe = {name: np.zeros((2, 2, *expected[name]), np.float32) for name in inputs if name != "state"}
+    if "state" in inputs:
         probe["state"] = np.zeros((2, int(inputs["state"][1])), np.float32)
-    for task, values in zip(tasks, network.run([t.name for t in tasks], probe), strict=True):
-        if values.shape != (2, 1, len(task)):
+        wanted["state_after"] = probe["state"].shape
+    if not tasks or outputs != set(wanted):
+        raise BundleError(f"{model}: outputs {sorted(outputs)}, expected {sorted(wanted)}")
+    try:
+        tried = network.run(list(wanted), probe)
+    except Exception as error:  # onnxruntime raises a dozen unrelated types
+        raise BundleError(f"{model}: onnxruntime cannot run it ({error})") from error
+    for (name, shape), values in zip(wanted.items(), tried, strict=True):
+        if values.shape != shape:
             raise BundleError(
-                f"{model}: {task.name} is {values.shape} for two faces, expected (2, 1, {len(task)})"
+                f"{model}: {name} is {values.shape} for two clips of two frames, expected {shape}"
             )

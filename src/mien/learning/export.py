@@ -23,6 +23,14 @@ TOLERANCE = 1e-4
 
 OPSET = 17
 
+KNOWN_WARNINGS = (
+    (DeprecationWarning, "You are using the legacy TorchScript-based ONNX export"),
+    (DeprecationWarning, "The feature will be removed"),
+    # Of the first state, which here is an input, so that nothing of the traced batch stays in it.
+    (UserWarning, "Exporting a model to ONNX with a batch_size other than 1"),
+)
+"""What torch's older exporter says whenever it is called; any other warning is let through."""
+
 
 class _Exported(nn.Module):
     """The network with raw outputs turned into probabilities, in the order of its tasks."""
@@ -61,7 +69,7 @@ def export(checkpoint: Path, out: Path, card: dict[str, Any]) -> float:
     with whole_folder(out) as place:
         write_onnx(network, recipe, place / "model.onnx")
         hearing = recipe.hearing if network.hears else None
-        write_record(place, recipe.name, recipe.preprocessing, network.tasks, card, hearing)
+        write_record(place, recipe.name, recipe.preprocessing, network.tasks, card, hearing, network.memory)
         difference = largest_difference(network, recipe, Bundle.load(place))
         if not difference <= TOLERANCE:
             raise BundleError(
@@ -98,7 +106,8 @@ def write_onnx(network: Network, recipe: Recipe, path: Path) -> None:
     free |= {"state": {0: "batch"}, "state_after": {0: "batch"}}
     outputs = [*names, *(["state_after"] if network.memories else [])]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch announces the exporter's end, and traces shapes aloud
+        for kind, start in KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", start, kind)
         torch.onnx.export(
             _Exported(network).eval(),
             tuple(torch.from_numpy(examples[name]) for name in inputs),

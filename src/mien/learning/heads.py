@@ -87,20 +87,23 @@ class MarginHead(nn.Module):
         self.directions = nn.Parameter(nn.init.xavier_normal_(torch.empty(classes, embedding)))
 
     def embedded(self, features: Tensor) -> Tensor:
-        """Return vectors of length 1, (..., embedding), in float32 or wider.
+        """Return vectors of length 1, (n, embedding) or (batch, time, embedding), in float32 or wider.
 
         Args:
-            features: (..., inputs); in training mode more than one row, for the normalisation.
+            features: (n, inputs) or (batch, time, inputs); in training mode more than one row, for the
+                normalisation.
         """
         vectors = self.linear(features)
-        flat = self.norm(vectors.reshape(-1, vectors.shape[-1]))
-        return _unit(flat.reshape(vectors.shape))
+        if vectors.ndim == 3:  # a reshape to rows and back would fix batch and time in an exported network
+            return _unit(self.norm(vectors.transpose(1, 2)).transpose(1, 2))
+        return _unit(self.norm(vectors))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return s * cos(theta) to each class's direction, without margin, (..., classes).
+        """Return s * cos(theta) to each class's direction, without margin: features with classes last.
 
         Args:
-            features: (..., inputs); in training mode more than one row, for the normalisation.
+            features: (n, inputs) or (batch, time, inputs); in training mode more than one row, for the
+                normalisation.
         """
         vectors = self.embedded(features)
         with torch.autocast(vectors.device.type, enabled=False):

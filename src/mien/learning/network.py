@@ -9,6 +9,8 @@ A network of one stream has no joining part; one without memory no temporal part
 one tensor with the batch as its first axis, so that the states of several faces are cut and joined like rows.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -36,15 +38,19 @@ class Stream(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone, width = backbone(channels, size, settings)
-        self.dropout = nn.Dropout(settings.dropout)
+        beyond = () if settings.kind == "vgg16" else settings.hidden
+        self.connected, width = connected(width, beyond, settings.dropout)
+        # Connected layers drop after each of them, so also before what follows.
+        self.dropout = nn.Dropout(0.0 if settings.hidden else settings.dropout)
         self.temporal = temporal(width, remembering)
         self.width = self.temporal.width if self.temporal is not None else width
 
     def forward(self, pictures: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return features (batch, time, width) and the state after them."""
+        """Return features (batch, time, width) and the state after them; None where nothing remembers."""
         batch, time = pictures.shape[:2]
-        features = self.dropout(self.backbone(pictures.flatten(0, 1))).unflatten(0, (batch, time))
-        if self.temporal is None or state is None:
+        rows = self.dropout(self.connected(self.backbone(pictures.flatten(0, 1))))
+        features: Tensor = rows.unflatten(0, (batch, time))
+        if self.temporal is None:
             return features, None
         remembered: tuple[Tensor, Tensor] = self.temporal(features, state)
         return remembered
@@ -82,6 +88,11 @@ class Network(nn.Module):
         )
         return [part for part in parts if part is not None]
 
+    @property
+    def memory(self) -> int:
+        """Numbers in the state of one clip; 0 for a network without memory."""
+        return sum(math.prod(part.kept) for part in self.memories)
+
     def initial(self, batch: int) -> Tensor | None:
         """Return the state before the first frame, (batch, k); None for a network without memory."""
         if not self.memories:
@@ -91,8 +102,13 @@ class Network(nn.Module):
     def features(
         self, faces: Tensor | None, sound: Tensor | None, state: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return what the heads are given, (batch, time, width), and the state after the last frame."""
-        states = self._parted(state)
+        """Return what the heads are given, (batch, time, width), and the state after the last frame.
+
+        Args are those of `forward`.
+        """
+        some = faces if faces is not None else sound
+        assert some is not None, "a network sees or hears"
+        states = self._parted(self.initial(some.shape[0]) if state is None else state)
         after: list[Tensor] = []
         seen: list[Tensor] = []
         for stream, pictures in ((self.picture, faces), (self.sound, sound)):
@@ -113,9 +129,9 @@ class Network(nn.Module):
         """Return the state of each temporal part in its own shape."""
         if state is None:
             return []
-        shapes = [part.initial(1).shape[1:] for part in self.memories]
-        pieces = torch.split(state, [shape.numel() for shape in shapes], dim=1)
-        return [piece.unflatten(1, tuple(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
+        shapes = [part.kept for part in self.memories]
+        pieces = torch.split(state, [math.prod(shape) for shape in shapes], dim=1)
+        return [piece.unflatten(1, shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
     def forward(
         self, faces: Tensor | None, sound: Tensor | None = None, state: Tensor | None = None
@@ -128,30 +144,25 @@ class Network(nn.Module):
             sound: (batch, time, 1, bands, steps), as `Hearing.arrays` makes it; None for one that only sees.
             state: what an earlier call gave for the frames just before; None at the start.
         """
-        some = faces if faces is not None else sound
-        assert some is not None, "a network sees or hears"
-        features, after = self.features(faces, sound, self.initial(len(some)) if state is None else state)
+        features, after = self.features(faces, sound, state)
         return {name: head(features) for name, head in self.heads.items()}, after
 
 
 def backbone(channels: int, size: tuple[int, int], settings: BackboneSettings) -> tuple[nn.Module, int]:
-    """Return the backbone that settings describe, its fully connected layers after it, and the width."""
+    """Return the backbone that settings describe, and its width.
+
+    Connected layers are within "vgg16", whose published weights hold them, and left out of the others,
+    so that the names in a file of weights are those of the backbone alone.
+    """
     standardised = settings.standardised
     if settings.kind == "vgg16":
         return vgg16(channels, settings.hidden, size, dropout=settings.dropout, standardised=standardised)
-    made: tuple[nn.Module, int]
     if settings.kind == "resnet50":
-        made = resnet50(channels, standardised=standardised)
-    elif settings.kind == "densenet121":
-        made = densenet121(channels, standardised=standardised)
-    elif settings.kind == "mobile":
-        made = mobile(channels, settings.stem, settings.widths, settings.depth, standardised=standardised)
-    else:
-        made = residual(channels, settings.stem, settings.widths, settings.depth, standardised=standardised)
-    if not settings.hidden:
-        return made
-    layers, width = connected(made[1], settings.hidden, settings.dropout)
-    return nn.Sequential(made[0], layers), width
+        return resnet50(channels, standardised=standardised)
+    if settings.kind == "densenet121":
+        return densenet121(channels, standardised=standardised)
+    small = mobile if settings.kind == "mobile" else residual
+    return small(channels, settings.stem, settings.widths, settings.depth, standardised=standardised)
 
 
 def temporal(width: int, settings: TemporalSettings) -> Temporal | None:
