@@ -2,8 +2,8 @@
 
     valence       only in the face: how far the mouth bends
     arousal       only in the sound: how loud a tone is
-    AU01, AU02    only in motion over time: the brows rise, the eyes drift to the right; where they are in
-                  any one frame tells nothing
+    AU01, AU02    only in motion over time: the brows rise, the eyes rise; where they are in any one
+                  frame tells nothing
     expression    happiness, neutral or sadness by valence, so that it and valence can help each other
 
 Of each of the three tasks' labels a share is missing, clip by clip. The folder is a table of one's own
@@ -58,7 +58,7 @@ def _traces(frames: int, rng: np.random.Generator) -> dict[str, FloatArray]:
         while at < frames:
             length = int(rng.integers(12, 28))
             up = bool(rng.integers(2))
-            ramp = np.arange(length) * 0.05 * (1 if up else -1)
+            ramp = np.arange(length) * 0.1 * (1 if up else -1)
             piece = (here + ramp)[: frames - at] % 1.0
             place[at : at + len(piece)], rising[at : at + len(piece)] = piece, up
             here, at = float(piece[-1]), at + length
@@ -96,11 +96,11 @@ def _face(traces: dict[str, FloatArray], number: int, skin: int, ground: int) ->
     """Return a drawn face (SIZE, SIZE) of one frame."""
     image = np.full((4 * SIZE, 4 * SIZE), ground, np.uint8)
     cv2.ellipse(image, (128, 128), (92, 120), 0, 0, 360, skin, -1)
-    drift = int(36 * (traces["eyes"][number] - 0.5))
+    drop = int(28 * (0.5 - traces["eyes"][number]))
     lift = int(40 * (traces["brows"][number] - 0.5))
     for side in (-1, 1):
-        cv2.ellipse(image, (128 + 40 * side + drift, 100), (14, 9), 0, 0, 360, 40, -1)
-        cv2.line(image, (128 + 22 * side, 66 - lift), (128 + 60 * side, 66 - lift), 50, 7)
+        cv2.ellipse(image, (128 + 40 * side, 106 + drop), (14, 9), 0, 0, 360, 40, -1)
+        cv2.line(image, (128 + 22 * side, 56 - lift), (128 + 60 * side, 56 - lift), 50, 7)
     x = np.linspace(-44, 44, 23)
     bend = 26 * traces["valence"][number] * (1 - (x / 44) ** 2)
     mouth = np.stack([128 + x, 180 + bend - 13 * traces["valence"][number]], axis=1).round().astype(np.int32)
