@@ -31,11 +31,14 @@ def train(recipe: Path, prepared: tuple[Path, ...], output: Path, threads: int, 
     from mien.preparation.prepared import Prepared
 
     needs_torch()
+    from mien.learning.parallel import rank
     from mien.learning.recipe import read
     from mien.learning.training import train as train_network
 
     opened = [Prepared.open(folder) for folder in prepared]
-    click.echo(train_network(read(recipe), opened, output, threads, quiet))
+    last = train_network(read(recipe), opened, output, threads, quiet)
+    if rank() == 0:
+        click.echo(last)
 
 
 @main.command()

@@ -44,7 +44,7 @@ def _moved(frames: Tensor, size: int, settings: AugmentationSettings, generator:
     angle = torch.deg2rad(draw(settings.turn))
     scale = size / side / (1 + draw(settings.zoom))
     stretch = 1 + draw(settings.stretch)
-    mirror = torch.where(draw(1.0) < 0, -1.0, 1.0)
+    mirror = torch.where((draw(1.0) + 1) / 2 < settings.mirror, -1.0, 1.0)
     theta = torch.stack(
         [
             torch.stack([torch.cos(angle) * scale * stretch * mirror, -torch.sin(angle) * scale], dim=1),

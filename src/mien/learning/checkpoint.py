@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -28,14 +28,29 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         InputError: the file is not such a checkpoint.
     """
-    from safetensors import safe_open
-
     try:
-        with safe_open(path, "pt") as file:
-            record = json.loads(file.metadata()["record"])
-        return load_file(path), record
+        return load_file(path), _record(path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a checkpoint of mien ({error})") from error
+
+
+def record(path: Path) -> dict[str, Any]:
+    """Return the record that `save` wrote, without the tensors.
+
+    Raises:
+        InputError: the file is not such a checkpoint.
+    """
+    try:
+        return _record(path)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint of mien ({error})") from error
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """Return what stands in the header."""
+    with safe_open(path, "pt") as file:
+        found: dict[str, Any] = json.loads(file.metadata()["record"])
+    return found
 
 
 def flattened(state: dict[str, Any], prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -12,6 +12,7 @@ from mien.learning.losses import (
     binary,
     concordance,
     cross_entropy,
+    full,
     intensity,
     squared,
     total,
@@ -40,7 +41,7 @@ class Objective(nn.Module):
         self.weights = {task.name: weight for task, weight in recipe.weights.items()}
         self.learned = (
             UncertaintyWeights(
-                {task.name: 1.0 if task.kind in ("categorical", "binary") else 0.5 for task in recipe.weights}
+                {name: factor for task in recipe.weights for name, factor in _factors(task, self.settings)}
             )
             if recipe.losses.balance == "uncertainty"
             else None
@@ -61,7 +62,7 @@ class Objective(nn.Module):
             elif task.kind == "intensity":
                 terms[task.name] = intensity(said, target, mask)
             else:
-                said = torch.tanh(said.float())
+                said = torch.tanh(full(said))
                 if self.settings.continuous != "mse":
                     terms[task.name] = concordance(said, target, mask)
                 if self.settings.continuous != "ccc":
@@ -72,7 +73,7 @@ class Objective(nn.Module):
     def forward(self, terms: Terms) -> Tensor:
         """Return the weighted sum of the terms' means."""
         if self.learned is not None:
-            summed: Tensor = self.learned({name: terms[name] for name in self.weights})
+            summed: Tensor = self.learned(terms)
             return summed
         weights = {name: self.weights[name.removesuffix("_mse")] for name in terms}
         return total(terms, weights)
@@ -92,13 +93,25 @@ def raw_outputs(
     return outputs
 
 
+def _factors(task: Task, settings: LossSettings) -> list[tuple[str, float]]:
+    """Return the terms of a task and their factors in the sum with learned weights.
+
+    1 for a cross-entropy and 1/2 for a squared error follow from their likelihoods (Kendall et al. 2018);
+    concordance has none and is given 1/2, as an error of a continuous value.
+    """
+    if task.kind in ("categorical", "binary"):
+        return [(task.name, 1.0)]
+    both = task.kind == "continuous" and settings.continuous == "both"
+    return [(task.name, 0.5), *([(f"{task.name}_mse", 0.5)] if both else [])]
+
+
 def _weights(task: Task, settings: LossSettings, material: Material) -> Tensor | None:
     """Return weights of classes, mean 1 over samples, or of present units; None where all count alike."""
     inverse = {"categorical": settings.class_weights, "binary": settings.positive_weights}.get(task.kind)
     if inverse != "inverse":
         return None
     values, known = material.truth(task, np.arange(len(material)))
-    shown = np.where(known, values, 0).sum(axis=(0, 1))
+    shown = np.where(known, values, 0).sum(axis=(0, 1), dtype=np.float64)
     seen = known.sum(axis=(0, 1))
     if task.kind == "binary":
         weights = (seen - shown) / np.maximum(shown, 1e-9)

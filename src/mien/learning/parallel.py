@@ -1,22 +1,33 @@
 """Several processes that train one network, each on its share of every batch.
 
-Started by torchrun, which tells each process its rank. What the network says of all shares is gathered before
-the loss, so that CCC and the means over labelled cells are those of the whole batch, not of a share. Batch
-normalisation counts over each process's own share, as is usual.
+Started by torchrun, which tells each process its rank and ends all when one fails. What the network says of
+all shares is gathered before the loss, so that CCC and the means over labelled cells are those of the whole
+batch, not of a share. Batch normalisation counts over each process's own share, as is usual, and dropout and
+changes of the pictures are drawn by each process for itself: without these three, several processes learn
+what one would, but for rounding.
+
+The first process decides alone what all must agree on: the scores, and with them what is best and when to
+end. The run folder must be one that all processes see.
 """
 
+import atexit
 import os
+from datetime import timedelta
 
 import torch.distributed as dist
 from torch import nn
 
 from mien.errors import SettingsError
 
+PATIENCE = timedelta(hours=12)
+"""How long a process waits for another, such as for the first to score a large validation part."""
+
 
 def begin() -> None:
     """Join the other processes where torchrun started several."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", timeout=PATIENCE)
+        atexit.register(dist.destroy_process_group)
 
 
 def world() -> int:
@@ -35,11 +46,18 @@ def wait() -> None:
         dist.barrier()
 
 
+def agreed(values: dict[str, float] | None) -> dict[str, float]:
+    """Return what the first process gives, in every process; the others may give None."""
+    box = [values]
+    if world() > 1:
+        dist.broadcast_object_list(box, src=0)
+    assert box[0] is not None, "the first process gives values"
+    return box[0]
+
+
 def shared(network: nn.Module) -> nn.Module:
     """Return the network with gradients averaged over all processes."""
-    if world() == 1:
-        return network
-    return nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
+    return network if world() == 1 else nn.parallel.DistributedDataParallel(network)
 
 
 def share(batch: int) -> slice:

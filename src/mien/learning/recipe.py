@@ -5,14 +5,17 @@ This module does without torch, so that preparation can read the preprocessing o
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from mien.errors import SettingsError
+from mien.errors import BundleError, SettingsError
 from mien.hearing import Hearing
 from mien.inputs import Preprocessing
 from mien.tasks import TASKS, Task
+
+ANY = float("inf")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class BackboneSettings:
     standardised: bool = True
     weights: str = ""
 
+    def __post_init__(self) -> None:
+        _within(self, {"depth": (1, ANY), "stem": (1, ANY), "dropout": (0, 1)})
+        if not self.widths or min((*self.widths, *self.hidden)) < 1:
+            raise SettingsError(f"widths {self.widths}, hidden {self.hidden}: expected sizes of at least 1")
+
 
 @dataclass(frozen=True)
 class TemporalSettings:
@@ -59,6 +67,9 @@ class TemporalSettings:
     layers: int = 2
     kernel: int = 3
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _within(self, {"units": (1, ANY), "layers": (1, ANY), "kernel": (2, ANY), "dropout": (0, 1)})
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,8 @@ class LossSettings:
 
     Attributes:
         continuous: of valence and arousal: "ccc" (1 - CCC, mean of the two), "mse", or "both".
-        balance: "fixed" weights (those of the tasks), or "uncertainty": learned ones (Kendall et al. 2018).
+        balance: "fixed" weights (those of the tasks), or "uncertainty": learned ones (Kendall et al. 2018),
+            in which those of the tasks do not count.
         class_weights: "none", or "inverse" frequency of each class in the training part.
         positive_weights: "none", or "inverse": absent against present of each action unit.
         smoothing: share of each categorical target spread evenly over the classes.
@@ -115,6 +127,9 @@ class LossSettings:
     positive_weights: Literal["none", "inverse"] = "none"
     smoothing: float = 0.0
 
+    def __post_init__(self) -> None:
+        _within(self, {"smoothing": (0, 1)})
+
 
 @dataclass(frozen=True)
 class SamplingSettings:
@@ -124,8 +139,9 @@ class SamplingSettings:
         batch: clips in a step.
         frames: consecutive frames in a clip; 1 for single pictures, 80 in the authors' code.
         step: frames from the start of a clip to the next; 0 for as many as a clip has.
-        mix: "proportional" to what there is, or "even": each task's labelled rows in equal shares.
-        balance: "none", or "classes": rare classes and rarely present units drawn more often.
+        mix: "proportional" to what there is, or "even": each task's labelled clips in equal shares.
+        balance: "none", or "classes": each class, each present unit and the absence of all drawn equally
+            often; a clip shows several, so that units come out nearer to each other, not equal.
     """
 
     batch: int = 128
@@ -133,6 +149,9 @@ class SamplingSettings:
     step: int = 0
     mix: Literal["proportional", "even"] = "proportional"
     balance: Literal["none", "classes"] = "none"
+
+    def __post_init__(self) -> None:
+        _within(self, {"batch": (1, ANY), "frames": (1, ANY), "step": (0, ANY)})
 
 
 @dataclass(frozen=True)
@@ -150,6 +169,7 @@ class AugmentationSettings:
         noise: largest standard deviation of added noise, in units of the input.
         blur: share of clips that are blurred, as a lower resolution would.
         hidden: share of clips in which a rectangle is hidden.
+        mirror: share of clips that are mirrored; 0 where left and right mean different things.
     """
 
     turn: float = 15.0
@@ -162,6 +182,12 @@ class AugmentationSettings:
     noise: float = 0.04
     blur: float = 0.15
     hidden: float = 0.3
+    mirror: float = 0.5
+
+    def __post_init__(self) -> None:
+        _within(self, {"turn": (0, 180), "shift": (0, 1), "zoom": (0, 0.9), "stretch": (0, 0.9)})
+        _within(self, {"contrast": (0, ANY), "brightness": (0, ANY), "gamma": (1, ANY), "noise": (0, ANY)})
+        _within(self, {"blur": (0, 1), "hidden": (0, 1), "mirror": (0, 1)})
 
 
 @dataclass(frozen=True)
@@ -176,7 +202,8 @@ class OptimisationSettings:
         decay: weight decay; not applied to biases and normalisation.
         clip: largest gradient norm.
         averaging: decay per step of the running average of the weights, which is what is kept.
-        patience: epochs without a better validation score after which training ends; 0 never.
+        patience: epochs without a better validation score after which training ends; 0 never. Where the
+            validation part has no labels there is no score, and it does not count.
         precision: "fp32", "bf16", or "auto" for bf16 where the processor computes it natively.
         seed: of the weights, the order and the changes.
     """
@@ -191,6 +218,10 @@ class OptimisationSettings:
     patience: int = 0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        _within(self, {"epochs": (1, ANY), "rate": (0, ANY), "warmup": (0, ANY), "decay": (0, ANY)})
+        _within(self, {"clip": (1e-12, ANY), "averaging": (0, 1), "patience": (0, ANY), "seed": (0, 2**32)})
 
 
 @dataclass(frozen=True)
@@ -210,6 +241,8 @@ class Recipe:
         databases: which of the prepared databases it learns from; none named means all.
         start: earlier stages of the same file whose weights it starts from, where names and shapes
             match; of a part that several have the last named counts.
+        teacher: an earlier stage of the same file whose best network says what is unknown in the training
+            part: probabilities, or values. Known labels stay; the validation part is never filled.
     """
 
     name: str
@@ -223,11 +256,16 @@ class Recipe:
     optimisation: OptimisationSettings = field(default_factory=OptimisationSettings)
     databases: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.tasks if name not in TASKS]
         if unknown or not self.tasks:
-            raise SettingsError(f"tasks: {unknown or 'none'}; known are {', '.join(TASKS)}")
+            raise SettingsError(f"tasks: {', '.join(unknown) or 'none'}; known are {', '.join(TASKS)}")
+        if not all(0 <= weight < ANY for weight in self.tasks.values()) or not any(self.tasks.values()):
+            raise SettingsError(f"tasks: weights {self.tasks}, expected none below 0 and one above")
+        if not self.name or self.name != Path(self.name).name:
+            raise SettingsError(f"name: got {self.name!r}, expected what a folder may be called")
 
     @property
     def weights(self) -> dict[Task, float]:
@@ -266,21 +304,26 @@ def read(path: Path) -> tuple[Recipe, ...]:
             raise SettingsError(f"stages: expected tables [[stages]], got {listed!r}")
         tables: list[dict[str, Any]] = listed or [{}]
         recipes = tuple(Recipe.from_json(_over(values, table)) for table in tables)
-        _check_order(recipes)
+        check_order(recipes)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SettingsError) as error:
         raise SettingsError(f"{path}: {error}") from error
     return recipes
 
 
-def _check_order(recipes: tuple[Recipe, ...]) -> None:
-    """Refuse stages of one name, and a start that does not come before."""
+def check_order(recipes: Sequence[Recipe]) -> None:
+    """Refuse stages of one name, and a start or a teacher that does not come before.
+
+    Raises:
+        SettingsError: it names the stage.
+    """
     names: list[str] = []
     for recipe in recipes:
         if recipe.name in names:
             raise SettingsError(f"stages: two are called {recipe.name!r}")
-        missing = [name for name in recipe.start if name not in names]
-        if missing:
-            raise SettingsError(f"{recipe.name}.start: no stage {missing[0]!r} comes before it")
+        for setting, wanted in (("start", recipe.start), ("teacher", (recipe.teacher,))):
+            missing = [name for name in wanted if name and name not in names]
+            if missing:
+                raise SettingsError(f"{recipe.name}.{setting}: no stage {missing[0]!r} comes before it")
         names.append(recipe.name)
 
 
@@ -313,8 +356,10 @@ def _filled(kind: type, values: Any, place: str) -> Any:
             filled[name] = _checked(types[name], value, f"{place}{name}")
     try:
         return kind(**filled)
-    except TypeError as error:
-        raise SettingsError(f"{place or 'recipe'}: {error}") from error
+    except (TypeError, BundleError) as error:
+        raise SettingsError(f"{place.removesuffix('.') or 'recipe'}: {error}") from error
+    except SettingsError as error:
+        raise SettingsError(f"{place}{error}") from error
 
 
 def _checked(kind: Any, value: Any, place: str) -> Any:
@@ -322,10 +367,10 @@ def _checked(kind: Any, value: Any, place: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if getattr(kind, "__origin__", None) is tuple:
-        if isinstance(value, list | tuple) and all(isinstance(item, kind.__args__[0]) for item in value):
+        if isinstance(value, list | tuple) and all(type(item) is kind.__args__[0] for item in value):
             return tuple(value)
     elif getattr(kind, "__origin__", None) is dict:
-        if isinstance(value, dict) and all(isinstance(item, int | float) for item in value.values()):
+        if isinstance(value, dict) and all(type(item) in (int, float) for item in value.values()):
             return {key: float(item) for key, item in value.items()}
     elif getattr(kind, "__origin__", None) is Literal:
         if value in kind.__args__:
@@ -333,3 +378,12 @@ def _checked(kind: Any, value: Any, place: str) -> Any:
     elif type(value) is kind:
         return value
     raise SettingsError(f"{place}: got {value!r}, expected {getattr(kind, '__name__', kind)}")
+
+
+def _within(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse a setting outside its range, ends included."""
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            expected = f"at least {low:g}" if high == ANY else f"{low:g} to {high:g}"
+            raise SettingsError(f"{name}: got {value!r}, expected {expected}")

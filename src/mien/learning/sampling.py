@@ -6,6 +6,7 @@ after a crash draws what the uninterrupted one would have drawn.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from mien.errors import SettingsError
 from mien.hearing import Hearing
 from mien.learning.recipe import SamplingSettings
 from mien.preparation.prepared import Prepared
+from mien.records import Labels
 from mien.tasks import Task
 
 
@@ -23,25 +25,36 @@ class Batch:
     """b clips of t frames.
 
     Attributes:
-        crops: (b, t, s, s[, 3]) as stored.
+        crops: (b, t, s, s[, 3]) as stored; None where the network does not see.
         sound: (b, t, 1, bands, steps); None where the network does not hear.
         values: task -> (b, t, labels).
         known: task -> the same shape.
         clips: (b,) numbers of the clips, for messages.
     """
 
-    crops: Image
+    crops: Image | None
     sound: FloatArray | None
     values: Mapping[Task, FloatArray]
     known: Mapping[Task, BoolArray]
     clips: IntArray
 
 
+Cells = tuple[FloatArray, BoolArray]
+"""Values and mask of a task, (rows, labels) each."""
+
+
 class Material:
     """The clips of one part of several prepared databases.
 
+    Attributes:
+        tasks: what is learned.
+        rows: (clips, frames) rows in the index of the database that a clip comes from.
+        sources: (clips,) which database that is.
+        labelled: task -> (clips,) which clips have a known label of it.
+        preprocessing: how the stored crops were made.
+
     Args:
-        data: prepared with the same preprocessing.
+        data: prepared with the same preprocessing, with crops of one size.
         tasks: what is learned.
         split: "train", "validation" or "test".
         frames: length of a clip; 1 takes every row with a picture.
@@ -50,7 +63,7 @@ class Material:
         fresh: leave out pictures that also stand in the training part.
 
     Raises:
-        SettingsError: no clip is that long, or no database has labels of a task.
+        SettingsError: no clip is that long, or crops differ in size or colour.
     """
 
     def __init__(
@@ -64,8 +77,10 @@ class Material:
         fresh: bool = False,
     ) -> None:
         self._data = data
+        self.preprocessing = data[0].preprocessing
         self._hearing = hearing
         self.tasks = tuple(tasks)
+        _check_alike(data)
         rows, sources = [], []
         for place, prepared in enumerate(data):
             chosen = _clips(prepared, split, frames, step, fresh)
@@ -76,7 +91,8 @@ class Material:
         self._labels = [{task: prepared.index.labels.seen_as(task) for task in tasks} for prepared in data]
         self.labelled = {task: self._labelled(task) for task in tasks}
         if not len(self.rows):
-            raise SettingsError(f"no clip of {frames} frames in the part {split!r}")
+            names = ", ".join(prepared.index.database for prepared in data)
+            raise SettingsError(f"{names}: no clip of {frames} frames in the part {split!r}")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -90,6 +106,26 @@ class Material:
             known[mine] = np.any(rows[self.rows[mine]], axis=1)
         return known
 
+    def knows(self, task: Task) -> bool:
+        """Return whether anything is known of a task, filled in or not."""
+        return bool(self.truth(task, np.arange(len(self)))[1].any())
+
+    def filled(self, said: Sequence[Labels]) -> "Material":
+        """Return the same clips with what is unknown filled in by what somebody says of it.
+
+        Known cells stay; a distribution over classes is filled in whole or not at all. `labelled`, by which
+        batches are mixed, stays what the databases themselves know.
+
+        Args:
+            said: of each database, for all its rows; tasks with other labels are translated by name.
+        """
+        filled = copy(self)
+        filled._labels = [
+            {task: _joined(task, own[task], theirs.seen_as(task)) for task in self.tasks}
+            for own, theirs in zip(self._labels, said, strict=True)
+        ]
+        return filled
+
     def truth(self, task: Task, clips: IntArray) -> tuple[FloatArray, BoolArray]:
         """Return values and mask of a task in some clips, (b, t, labels)."""
         shape = (len(clips), self.rows.shape[1], len(task))
@@ -99,23 +135,27 @@ class Material:
             values[mine], known[mine] = (array[self.rows[clips[mine]]] for array in labels[task])
         return values, known
 
-    def batch(self, clips: IntArray) -> Batch:
-        """Return some clips with pictures, sound and labels."""
-        parts = [self._data[place].crops[self.rows[clips[self.sources[clips] == place]].ravel()]
-                 for place in range(len(self._data))]  # fmt: skip
-        size = next(part.shape[1:] for part in parts)
-        crops = np.zeros((len(clips), self.rows.shape[1], *size), np.uint8)
-        for place, part in enumerate(parts):
-            mine = self.sources[clips] == place
-            crops[mine] = part.reshape(int(mine.sum()), self.rows.shape[1], *size)
+    def batch(self, clips: IntArray, seeing: bool = True) -> Batch:
+        """Return some clips with labels, with sound where the network hears, with pictures where it sees."""
         truths = {task: self.truth(task, clips) for task in self.tasks}
         return Batch(
-            crops=crops,
+            crops=self._pictures(clips) if seeing else None,
             sound=np.stack([self._sound(int(clip)) for clip in clips]) if self._hearing else None,
             values={task: truth[0] for task, truth in truths.items()},
             known={task: truth[1] for task, truth in truths.items()},
             clips=clips,
         )
+
+    def _pictures(self, clips: IntArray) -> Image:
+        """Return the crops of some clips."""
+        frames = self.rows.shape[1]
+        shape = self._data[0].crops[np.zeros(0, np.int64)].shape[1:]
+        crops = np.zeros((len(clips), frames, *shape), np.uint8)
+        for place, prepared in enumerate(self._data):
+            mine = self.sources[clips] == place
+            stored = prepared.crops[self.rows[clips[mine]].ravel()]
+            crops[mine] = stored.reshape(-1, frames, *shape)
+        return crops
 
     def _sound(self, clip: int) -> FloatArray:
         """Return what is heard at each frame of a clip, (t, 1, bands, steps)."""
@@ -136,6 +176,25 @@ class Material:
         return f"{prepared.index.database}: {prepared.index.describe(int(rows[0]))}"
 
 
+def _check_alike(data: Sequence[Prepared]) -> None:
+    """Refuse databases whose crops cannot lie in one batch."""
+    for prepared in data[1:]:
+        ours, first = prepared.preprocessing, data[0].preprocessing
+        if (ours.size, ours.colour) != (first.size, first.colour):
+            raise SettingsError(
+                f"{prepared.index.database}: crops of {ours.size} pixels in {ours.colour}, but those of "
+                f"{data[0].index.database} have {first.size} in {first.colour}; prepare one of them again"
+            )
+
+
+def _joined(task: Task, own: Cells, theirs: Cells) -> Cells:
+    """Return values and mask in which what is unknown in `own` is taken from `theirs`."""
+    (values, known), (others, said) = own, theirs
+    empty = ~known.any(axis=1, keepdims=True) if task.kind == "categorical" else ~known
+    taken = empty & said
+    return np.where(taken, others, values), known | taken
+
+
 def _clips(prepared: Prepared, split: str, frames: int, step: int, fresh: bool) -> IntArray:
     """Return the clips of one part of one database, rows (m, frames)."""
     columns = prepared.index.columns
@@ -154,7 +213,7 @@ def epoch(material: Material, settings: SamplingSettings, seed: int, number: int
 
     As many as there are clips for whole batches. "proportional" takes each clip once; "even" gives each task
     an equal share of each batch, drawn from the clips that have its labels, which come again when all were
-    drawn. With `balance` clips are drawn by chance, rare classes and rarely present units more often.
+    drawn. With `balance` clips are drawn by chance, with the weights of `chances`.
 
     Args:
         material: the clips.
@@ -163,23 +222,44 @@ def epoch(material: Material, settings: SamplingSettings, seed: int, number: int
         number: of the epoch.
 
     Raises:
-        SettingsError: there are fewer clips than a batch holds.
+        SettingsError: there are fewer clips than a batch holds, or a batch has no room for every task.
     """
-    steps = len(material) // settings.batch
-    if not steps:
-        raise SettingsError(f"{len(material)} clips are too few for a batch of {settings.batch}")
+    steps = steps_of(material, settings)
     rng = np.random.default_rng((seed, number))
-    everything = np.arange(len(material))
-    pools: list[tuple[IntArray, tuple[Task, ...]]] = [(everything, material.tasks)]
-    if settings.mix == "even":
-        pools = [(np.flatnonzero(material.labelled[task]), (task,)) for task in material.tasks]
-        pools = [pool for pool in pools if len(pool[0])]
+    pools = _pools(material, settings)
     shares = [settings.batch // len(pools) + (k < settings.batch % len(pools)) for k in range(len(pools))]
     draws = [
         _drawn(material, pool, tasks, steps * share, settings, rng).reshape(steps, share)
         for (pool, tasks), share in zip(pools, shares, strict=True)
     ]
-    yield from np.concatenate(draws, axis=1)
+    yield from rng.permuted(np.concatenate(draws, axis=1), axis=1)
+
+
+def steps_of(material: Material, settings: SamplingSettings) -> int:
+    """Return how many batches an epoch has.
+
+    Raises:
+        SettingsError: there are fewer clips than a batch holds, or a batch has no room for every task.
+    """
+    if len(material) < settings.batch:
+        raise SettingsError(f"{len(material)} clips are too few for a batch of {settings.batch}")
+    pools = len(_pools(material, settings))
+    if settings.batch < pools:
+        raise SettingsError(f"a batch of {settings.batch} has no room for {pools} tasks in equal shares")
+    return len(material) // settings.batch
+
+
+def _pools(material: Material, settings: SamplingSettings) -> list[tuple[IntArray, tuple[Task, ...]]]:
+    """Return the clips from which each share of a batch is drawn, and the tasks they are drawn for."""
+    if settings.mix == "even":
+        pools: list[tuple[IntArray, tuple[Task, ...]]] = [
+            (np.flatnonzero(material.labelled[task]), (task,))
+            for task in material.tasks
+            if material.labelled[task].any()
+        ]
+        if pools:
+            return pools
+    return [(np.arange(len(material)), material.tasks)]
 
 
 def _drawn(
@@ -192,28 +272,33 @@ def _drawn(
 ) -> IntArray:
     """Return `count` clips of a pool in random order."""
     if settings.balance == "classes":
-        weights = rarity(material, pool, tasks)
-        return rng.choice(pool, count, p=weights / weights.sum())
+        return rng.choice(pool, count, p=chances(material, pool, tasks))
     rounds = [rng.permutation(pool) for _ in range(-(-count // len(pool)))]
     return np.concatenate(rounds)[:count]
 
 
-def rarity(material: Material, pool: IntArray, tasks: Sequence[Task]) -> FloatArray:
-    """Return how rare what each clip of a pool shows is, (len(pool),), at least 1 where anything is known.
+def chances(material: Material, pool: IntArray, tasks: Sequence[Task]) -> FloatArray:
+    """Return the probability with which each clip of a pool is drawn, (len(pool),), for balanced classes.
 
-    For each categorical or binary task: the mean over what a clip shows of the commonest label's frequency
-    over the label's own; of several tasks the greatest. Clips of which nothing is known, or with no unit
-    present, have 1.
+    As if a task were drawn first, by how many clips have its labels; then one of its classes, or one of its
+    units or the absence of all of them, each as often as any other; then a clip by how much of that it
+    shows. Of other kinds of task, and where nothing is known at all, each clip is as likely as any other.
     """
-    rare = np.ones(len(pool))
+    total: FloatArray = np.zeros(len(pool))
+    blank = np.ones(len(pool), bool)
     for task in tasks:
-        if task.kind not in ("categorical", "binary"):
-            continue
         values, known = material.truth(task, pool)
-        shown = np.where(known, values, 0).sum(axis=1)  # (clips, labels)
-        totals = shown.sum(axis=0)
-        weight = totals.max(initial=0) / np.maximum(totals, 1e-9)
-        mass = shown.sum(axis=1)
-        mean = (shown * np.where(totals > 0, weight, 0)).sum(axis=1) / np.maximum(mass, 1e-9)
-        rare = np.maximum(rare, np.where(mass > 0, mean, 1))
-    return rare
+        some: BoolArray = np.any(known, axis=(1, 2))
+        blank &= ~some
+        shown: FloatArray = some[:, None].astype(np.float64)
+        if task.kind in ("categorical", "binary"):
+            shown = np.where(known, values, 0).sum(axis=1, dtype=np.float64)
+            if task.kind == "binary":
+                present: BoolArray = np.any(known & (values > 0.5), axis=2)
+                absent = (known.any(axis=2) & ~present).sum(axis=1)
+                shown = np.concatenate([shown, absent[:, None]], axis=1)
+        shown = shown[:, shown.sum(axis=0) > 0]
+        if shown.size:
+            total += some.sum() * (shown / shown.sum(axis=0)).mean(axis=1)
+    total = total + blank
+    return np.asarray(total / total.sum())

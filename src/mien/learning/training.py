@@ -1,26 +1,28 @@
 """Training: prepared databases and a recipe in, a run folder with checkpoints out.
 
 A run folder holds `recipe.json` (the resolved settings), `start.txt` (which weights it began with),
-`metrics.csv` (a row per epoch), `last.safetensors`, from which a stopped run goes on as if it had never
-stopped, and `best.safetensors`, the epoch with the best validation score. A recipe of several stages has a
-folder for each. The order of clips and all changes follow from the seed, the epoch and the step: a run that
-was killed at any moment ends in the same weights, bit for bit, as one that was not.
+`metrics.csv` (a row per epoch), `board` (the same for TensorBoard, where that is installed),
+`last.safetensors`, from which a stopped run goes on as if it had never stopped, and `best.safetensors`, the
+epoch with the best validation score. A recipe of several stages has a folder for each. The order of clips and
+all changes follow from the seed, the epoch and the step: a run that was killed at any moment ends in the same
+weights, bit for bit, as one that was not, on the same processor with as many threads.
 """
 
 import csv
 import json
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mien.arrays import IntArray
 from mien.errors import MienError, SettingsError
 from mien.files import explained, whole_file
 from mien.learning import checkpoint, parallel
@@ -29,8 +31,10 @@ from mien.learning.board import Board
 from mien.learning.losses import gathered
 from mien.learning.network import Network
 from mien.learning.objective import Objective, Terms, raw_outputs
-from mien.learning.recipe import OptimisationSettings, Recipe
-from mien.learning.sampling import Batch, Material, epoch
+from mien.learning.optimisation import move_average, native_bf16, optimiser, precision, set_rate
+from mien.learning.recipe import OptimisationSettings, Recipe, check_order
+from mien.learning.sampling import Batch, Material, epoch, steps_of
+from mien.learning.teaching import taught
 from mien.learning.validation import evaluate, validation_material
 from mien.learning.weights import Loading, load_weights
 from mien.preparation.prepared import Prepared
@@ -45,7 +49,7 @@ def train(
     Args:
         stages: every setting of each stage; of one alone `run` itself is the folder.
         data: prepared databases, made with the recipes' preprocessing.
-        run: the run folder; a run that was stopped in it goes on.
+        run: the run folder; a run that was stopped in it goes on, stages that are done are not done again.
         threads: processor threads; 0 leaves the choice to torch.
         quiet: no progress bar.
 
@@ -55,13 +59,16 @@ def train(
     """
     if threads:
         torch.set_num_threads(threads)
+    check_order(stages)
     parallel.begin()
     places = {recipe.name: run / recipe.name if len(stages) > 1 else run for recipe in stages}
     for recipe in stages:
-        chosen = _chosen(recipe, data)
-        start = [places[name] / "best.safetensors" for name in recipe.start]
-        with explained(places[recipe.name]):
-            _Run(recipe, chosen, places[recipe.name], start).go(quiet)
+        place = places[recipe.name]
+        with explained(place):
+            if not _is_done(recipe, place):
+                start = [places[name] / "best.safetensors" for name in recipe.start]
+                teacher = places[recipe.teacher] / "best.safetensors" if recipe.teacher else None
+                _begin(recipe, data, place, start, teacher).go(quiet)
     return places[stages[-1].name] / "last.safetensors"
 
 
@@ -80,54 +87,81 @@ def load_network(path: Path) -> tuple[Network, Recipe, dict[str, float]]:
 
 @dataclass
 class _Progress:
-    """How far a run is: the next epoch, the best score and when it was reached, whether it has ended."""
+    """How far a run is: the next epoch, the best score and when it was reached, the last scores."""
 
     epoch: int = 0
     best: float = -math.inf
     best_epoch: int = -1
     scores: dict[str, float] | None = None
 
+    def add(self, scores: dict[str, float]) -> bool:
+        """Count an epoch; return whether it is the best. Until any has a score, that is the last one."""
+        self.scores = scores
+        better = scores["score"] > self.best or (math.isnan(scores["score"]) and self.best == -math.inf)
+        if better:
+            self.best_epoch = self.epoch
+            self.best = -math.inf if math.isnan(scores["score"]) else scores["score"]
+        self.epoch += 1
+        return better
+
+    def ended(self, settings: OptimisationSettings) -> bool:
+        """Return whether all epochs are done, or the score has not risen for as long as the recipe waits."""
+        waited = self.epoch - 1 - self.best_epoch
+        return self.epoch >= settings.epochs or (settings.patience > 0 and waited >= settings.patience)
+
 
 class _Run:
-    """One stage in its folder."""
+    """One stage in its folder.
 
-    def __init__(self, recipe: Recipe, data: Sequence[Prepared], place: Path, start: list[Path]) -> None:
-        self.recipe, self.place = recipe, place
+    Args:
+        recipe: of the stage.
+        materials: the training and the validation part.
+        place: the folder.
+        start: checkpoints whose weights it starts from.
+        facts: what else it is made of.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        materials: tuple[Material, Material],
+        place: Path,
+        start: list[Path],
+        facts: "_Facts",
+    ) -> None:
+        self.recipe, self.place, self.facts = recipe, place, facts
+        self.material, self.held = materials
         settings = recipe.optimisation
-        hearing = recipe.hearing if recipe.network.streams != "picture" else None
-        sampling = recipe.sampling
-        step = sampling.step or sampling.frames
-        self.material = Material(data, tuple(recipe.weights), "train", sampling.frames, step, hearing)
-        self.held = validation_material(data, recipe)
-        self.preprocessing = data[0].preprocessing
+        self.steps = steps_of(self.material, recipe.sampling)
+        parallel.share(recipe.sampling.batch)
         torch.manual_seed(settings.seed)
         self.network = Network(recipe)
         self.loadings = _begun(self.network, recipe, start)
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.objective = Objective(recipe, self.material)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.optimiser = _optimiser(nn.ModuleList([self.network, self.objective]), settings)
+        self.optimiser = optimiser(nn.ModuleList([self.network, self.objective]), settings)
         self.progress = self._resumed()
         self.trained = parallel.shared(_Trained(self.network, self.objective))
 
     def go(self, quiet: bool) -> None:
         """Train until all epochs are done, or the score no longer rises."""
         settings = self.recipe.optimisation
-        steps = len(self.material) // self.recipe.sampling.batch
         with (
             Board(self.place) as board,
             tqdm(
                 desc=self.recipe.name[-30:],
-                total=settings.epochs * steps,
-                initial=self.progress.epoch * steps,
+                total=settings.epochs * self.steps,
+                initial=self.progress.epoch * self.steps,
                 unit="step",
                 disable=quiet or parallel.rank() > 0,
             ) as bar,
         ):
-            while self.progress.epoch < settings.epochs and not self._ended():
+            while not self.progress.ended(settings):
                 number = self.progress.epoch
-                means = self._epoch(number, steps, bar)
-                scores = evaluate(self.averaged(), self.recipe, self.held)
+                means = self._epoch(number, bar)
+                own = evaluate(self.averaged(), self.recipe, self.held) if parallel.rank() == 0 else None
+                scores = parallel.agreed(own)
                 self._keep(number, means, scores)
                 board.add(number, means | scores)
                 bar.set_postfix(loss=f"{means['loss']:.3f}", score=f"{scores['score']:.4f}")
@@ -138,79 +172,82 @@ class _Run:
         network.load_state_dict(self.average)
         return network.eval()
 
-    def _epoch(self, number: int, steps: int, bar: "tqdm[None]") -> dict[str, float]:
-        """Go once through the material; return the mean loss and the mean of each term."""
+    def _epoch(self, number: int, bar: "tqdm[None]") -> dict[str, float]:
+        """Go once through the material; return the mean loss and the mean of each term, NaN for none."""
         settings = self.recipe.optimisation
-        torch.manual_seed(settings.seed + 1000 * (number + 1) + parallel.rank())
-        chance = torch.Generator().manual_seed(settings.seed + 1000 * (number + 1) + parallel.rank())
+        torch.manual_seed(_seed(settings, number, 0))
+        chance = torch.Generator().manual_seed(_seed(settings, number, 1))
         self.trained.train()
-        sums: dict[str, float] = {}
+        sums: dict[str, tuple[float, float]] = {}
         for step, clips in enumerate(epoch(self.material, self.recipe.sampling, settings.seed, number)):
-            _set_rate(self.optimiser, settings, number + step / steps)
+            set_rate(self.optimiser, settings, number + step / self.steps)
             loss, terms = self._loss(clips, chance)
-            if not torch.isfinite(loss):
-                raise MienError(self._no_number(number, step, terms, clips))
             self.optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.trained.parameters(), settings.clip)
+            length = torch.nn.utils.clip_grad_norm_(self.trained.parameters(), settings.clip)
+            if not (torch.isfinite(loss) and torch.isfinite(length)):
+                raise MienError(self._no_number(number, step, loss, terms, clips))
             self.optimiser.step()
-            done = number * steps + step + 1
-            _average(self.average, self.network, min(settings.averaging, (1 + done) / (10 + done)))
+            done = number * self.steps + step + 1
+            move_average(self.average, self.network, min(settings.averaging, (1 + done) / (10 + done)))
             for name, (total, count) in {"loss": (loss, torch.ones(())), **terms}.items():
-                sums[name] = sums.get(name, 0.0) + (total / count.clamp(min=1)).item()
+                before = sums.get(name, (0.0, 0.0))
+                sums[name] = before[0] + total.item(), before[1] + count.item()
             bar.update()
-        return {name if name == "loss" else f"loss_{name}": total / steps for name, total in sums.items()}
+        return {
+            name if name == "loss" else f"loss_{name}": total / count if count else math.nan
+            for name, (total, count) in sums.items()
+        }
 
-    def _loss(self, clips: np.ndarray, chance: torch.Generator) -> tuple[Tensor, Terms]:
+    def _loss(self, clips: IntArray, chance: torch.Generator) -> tuple[Tensor, Terms]:
         """Return the loss of one batch and its terms."""
-        mine = clips[parallel.share(len(clips))]
-        batch = self.material.batch(mine)
+        own = parallel.share(len(clips))
+        batch = self.material.batch(clips[own], self.network.sees)
         faces, sound = self._inputs(batch, chance)
         truths = {task: self.material.truth(task, clips) for task in self.material.tasks}
         values = {task: torch.from_numpy(truth[0]) for task, truth in truths.items()}
         known = {task: torch.from_numpy(truth[1]) for task, truth in truths.items()}
-        own = parallel.share(len(clips))
-        with _precision(self.recipe.optimisation):
+        with precision(self.recipe.optimisation):
             loss, terms = self.trained(faces, sound, values, known, own)
         return loss, terms
 
     def _inputs(self, batch: Batch, chance: torch.Generator) -> tuple[Tensor | None, Tensor | None]:
         """Return what the network sees and hears, changed by chance."""
         faces = None
-        if self.network.sees:
+        if batch.crops is not None:
             crops = batch.crops.reshape(-1, *batch.crops.shape[2:])
-            pixels = torch.from_numpy(self.preprocessing.arrays(crops))
+            pixels = torch.from_numpy(self.material.preprocessing.arrays(crops))
             stored = pixels.view(*batch.crops.shape[:2], *pixels.shape[2:])
             faces = augment(stored, self.recipe.preprocessing.size, self.recipe.augmentation, chance)
         return faces, torch.from_numpy(batch.sound) if batch.sound is not None else None
 
-    def _no_number(self, number: int, step: int, terms: Terms, clips: np.ndarray) -> str:
-        """Return the message of a loss that is no longer a number."""
-        bad = [name for name, (total, _) in terms.items() if not torch.isfinite(total)]
+    def _no_number(self, number: int, step: int, loss: Tensor, terms: Terms, clips: IntArray) -> str:
+        """Return the message of a loss, or a gradient, that is no longer a number."""
+        means = {name: (total / count.clamp(min=1e-9)).item() for name, (total, count) in terms.items()}
+        if torch.isfinite(loss):
+            told = ", ".join(f"{name} {mean:.3g}" for name, mean in means.items())
+            what = f"gradient is no longer a number, though the loss still is ({told})"
+        else:
+            bad = [name for name, mean in means.items() if not math.isfinite(mean)]
+            what = f"loss is no longer a number ({', '.join(bad) or 'the sum of the terms'})"
         places = ", ".join(self.material.describe(int(clip)) for clip in clips[:8])
+        more = f" and {len(clips) - 8} more" if len(clips) > 8 else ""
         return (
-            f"epoch {number}, step {step}: the loss is no longer a number ({', '.join(bad) or 'their sum'}); "
-            f"clips {places}, ...; lower the rate, or look at these"
+            f"{self.recipe.name}: epoch {number}, step {step}: the {what}; "
+            f"clips {places}{more}; lower the rate, or look at these"
         )
 
-    def _ended(self) -> bool:
-        """Return whether the score has not risen for as long as the recipe waits."""
-        patience = self.recipe.optimisation.patience
-        return bool(patience) and self.progress.epoch - 1 - self.progress.best_epoch >= patience
-
     def _keep(self, number: int, means: dict[str, float], scores: dict[str, float]) -> None:
-        """Write what an epoch came to, from which the run goes on."""
-        progress = self.progress
-        progress.epoch, progress.scores = number + 1, scores
-        better = scores["score"] > progress.best or progress.best_epoch < 0
-        if better:
-            progress.best, progress.best_epoch = scores["score"], number
+        """Write what an epoch came to, from which the run goes on.
+
+        The best comes before the last: a run killed between the two does this epoch again.
+        """
+        better = self.progress.add(scores)
         if parallel.rank() == 0:
             _write_row(self.place / "metrics.csv", number, means | scores)
-            self._save(self.place / "last.safetensors")
             if better:
-                with whole_file(self.place / "best.safetensors") as copy:
-                    shutil.copyfile(self.place / "last.safetensors", copy)
+                self._save(self.place / "best.safetensors")
+            self._save(self.place / "last.safetensors")
         parallel.wait()
 
     def _save(self, path: Path) -> None:
@@ -227,6 +264,7 @@ class _Run:
             "recipe": self.recipe.to_json(),
             "scores": self.progress.scores,
             "optimiser": groups,
+            "data": self.facts.data,
         }
         checkpoint.save(path, tensors | moments, record)
 
@@ -235,23 +273,94 @@ class _Run:
         path = self.place / "last.safetensors"
         if not path.exists():
             if parallel.rank() == 0:
-                self.place.mkdir(parents=True, exist_ok=True)
-                with whole_file(self.place / "recipe.json") as file:
-                    file.write_text(json.dumps(self.recipe.to_json(), indent=2) + "\n", encoding="utf-8")
-                with whole_file(self.place / "start.txt") as file:
-                    told = "\n".join(map(str, self.loadings)) or "weights by chance"
-                    file.write_text(f"{told}\n", encoding="utf-8")
+                self._write_settings()
             parallel.wait()
             return _Progress()
         tensors, record = checkpoint.load(path)
-        if Recipe.from_json(record["recipe"]) != self.recipe:
-            raise SettingsError(f"{self.place}: holds a run of another recipe; choose another folder")
+        if record.get("data", self.facts.data) != self.facts.data:
+            raise SettingsError(f"{self.place}: holds a run on other data; choose another folder")
         self.network.load_state_dict(_part(tensors, "network."))
         self.objective.load_state_dict(_part(tensors, "objective."))
         for name, value in _part(tensors, "average.").items():
             self.average[name].copy_(value)
         self.optimiser.load_state_dict(checkpoint.unflattened(tensors, record["optimiser"], "optimiser"))
-        return _Progress(record["epoch"] + 1, record["best"], record["best_epoch"], record["scores"])
+        return _progress(record)
+
+    def _write_settings(self) -> None:
+        """Write what a new run is made of."""
+        self.place.mkdir(parents=True, exist_ok=True)
+        with whole_file(self.place / "recipe.json") as file:
+            file.write_text(json.dumps(self.recipe.to_json(), indent=2) + "\n", encoding="utf-8")
+        with whole_file(self.place / "start.txt") as file:
+            told = [*map(str, self.loadings)] or ["weights by chance"]
+            file.write_text("\n".join([*told, *self.facts.told]) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a run is made of: name and hashes of each database, and lines for people."""
+
+    data: list[list[str]]
+    told: list[str]
+
+
+def _progress(record: dict[str, Any]) -> _Progress:
+    """Return how far a checkpoint is."""
+    return _Progress(record["epoch"] + 1, record["best"], record["best_epoch"], record["scores"])
+
+
+def _is_done(recipe: Recipe, place: Path) -> bool:
+    """Return whether a stage has nothing left to do.
+
+    Raises:
+        SettingsError: the folder holds a run of another recipe.
+    """
+    path = place / "last.safetensors"
+    if not path.exists():
+        return False
+    record = checkpoint.record(path)
+    theirs = Recipe.from_json(record["recipe"])
+    if theirs != recipe or [*theirs.tasks] != [*recipe.tasks]:
+        raise SettingsError(f"{place}: holds a run of another recipe; choose another folder")
+    return _progress(record).ended(recipe.optimisation)
+
+
+def _begin(
+    recipe: Recipe, data: Sequence[Prepared], place: Path, start: list[Path], teacher: Path | None
+) -> _Run:
+    """Return a stage that is ready to go.
+
+    Raises:
+        SettingsError: it does not fit the data; the stage is named.
+    """
+    try:
+        chosen = _chosen(recipe, data)
+        materials = _training_material(recipe, chosen, teacher), validation_material(chosen, recipe)
+        told = [f"what is unknown in the training part is what {teacher} says"] if teacher else []
+        hashes = [[d.index.database, *sorted(d.manifest.get("sha256", {}).values())] for d in chosen]
+        return _Run(recipe, materials, place, start, _Facts(hashes, told))
+    except SettingsError as error:
+        raise SettingsError(f"{recipe.name}: {error}") from error
+
+
+def _training_material(recipe: Recipe, data: Sequence[Prepared], teacher: Path | None) -> Material:
+    """Return the clips of the training part, filled by a teacher where there is one.
+
+    Raises:
+        SettingsError: nobody knows anything of a task.
+    """
+    sampling = recipe.sampling
+    hearing = recipe.hearing if recipe.network.streams != "picture" else None
+    step = sampling.step or sampling.frames
+    material = Material(data, tuple(recipe.weights), "train", sampling.frames, step, hearing)
+    if teacher is not None:
+        network, theirs, _ = load_network(teacher)
+        _check_preprocessing(theirs, data)
+        material = material.filled(taught(network, theirs, data))
+    unknown = [task.name for task in material.tasks if not material.knows(task)]
+    if unknown:
+        raise SettingsError(f"no prepared database has labels for {', '.join(unknown)} in the training part")
+    return material
 
 
 def _begun(network: Network, recipe: Recipe, start: list[Path]) -> list[Loading]:
@@ -263,7 +372,11 @@ def _begun(network: Network, recipe: Recipe, start: list[Path]) -> list[Loading]
     ):
         if stream is not None and settings.weights:
             loadings.append(load_weights(stream.backbone, Path(settings.weights)))
-    return loadings + [load_weights(network, path, enough=0.0) for path in start]
+    for path in start:
+        loadings.append(load_weights(network, path, enough=0.0))
+        if not loadings[-1].matched:
+            raise SettingsError(f"start: nothing in {path} fits")
+    return loadings
 
 
 class _Trained(nn.Module):
@@ -298,80 +411,34 @@ def _chosen(recipe: Recipe, data: Sequence[Prepared]) -> list[Prepared]:
     """Return the databases a recipe learns from.
 
     Raises:
-        SettingsError: one is missing, was prepared for another network, or nobody labels a task.
+        SettingsError: one is missing or was prepared for another network, or the processor is too old.
     """
     names = [prepared.index.database for prepared in data]
     missing = [name for name in recipe.databases if name not in names]
     if missing:
-        raise SettingsError(f"{recipe.name}: wants {missing[0]}; prepared are {', '.join(names)}")
-    chosen = [
-        d for d, name in zip(data, names, strict=True) if not recipe.databases or name in recipe.databases
-    ]
-    for prepared in chosen:
-        stored, ours = prepared.preprocessing, recipe.preprocessing
-        if ours.widened(stored.size) != stored:
-            raise SettingsError(
-                f"{prepared.index.database}: prepared with {stored}, the recipe wants {ours}; "
-                "prepare it again"
-            )
-    unlabelled = [
-        task.name
-        for task in recipe.weights
-        if not any(prepared.index.labels.seen_as(task)[1].any() for prepared in chosen)
-    ]
-    if unlabelled:
-        raise SettingsError(f"{recipe.name}: no prepared database has labels for {', '.join(unlabelled)}")
-    if recipe.optimisation.precision == "bf16" and not _native_bf16():
+        raise SettingsError(f"wants {missing[0]}; prepared are {', '.join(names)}")
+    chosen = [d for d in data if not recipe.databases or d.index.database in recipe.databases]
+    _check_preprocessing(recipe, chosen)
+    if recipe.optimisation.precision == "bf16" and not native_bf16():
         raise SettingsError("precision is bf16, but this processor computes it many times slower; use auto")
     return chosen
 
 
-def _native_bf16() -> bool:
-    """Return whether the processor multiplies bf16 numbers itself."""
-    return bool(torch.backends.cpu.get_cpu_capability().startswith("AVX512") and _cpu_flag("avx512_bf16"))
+def _check_preprocessing(recipe: Recipe, data: Sequence[Prepared]) -> None:
+    """Refuse databases that were prepared for another network."""
+    for prepared in data:
+        stored, ours = prepared.preprocessing, recipe.preprocessing
+        if ours.widened(stored.size) != stored or stored.size < ours.size:
+            raise SettingsError(
+                f"{prepared.index.database}: prepared with {stored}, {recipe.name} wants {ours}; "
+                "prepare it again"
+            )
 
 
-def _cpu_flag(flag: str) -> bool:
-    """Return whether Linux names a feature of the processor."""
-    info = Path("/proc/cpuinfo")
-    return info.exists() and flag in info.read_text().split()
-
-
-def _precision(settings: OptimisationSettings) -> torch.autocast:
-    """Return the context in which the network computes."""
-    wanted = settings.precision == "bf16" or (settings.precision == "auto" and _native_bf16())
-    return torch.autocast("cpu", torch.bfloat16, enabled=wanted)
-
-
-def _optimiser(module: nn.Module, settings: OptimisationSettings) -> torch.optim.Optimizer:
-    """Return the optimiser, with weight decay on the matrices alone."""
-    matrices = [p for p in module.parameters() if p.ndim > 1]
-    vectors = [p for p in module.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": settings.decay}, {"params": vectors, "weight_decay": 0.0}]
-    if settings.method == "adam":
-        return torch.optim.AdamW(groups, lr=settings.rate)
-    return torch.optim.SGD(groups, lr=settings.rate, momentum=0.9, nesterov=True)
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, settings: OptimisationSettings, moment: float) -> None:
-    """Set the learning rate for a moment counted in epochs: a rise, then a half cosine to zero."""
-    if moment < settings.warmup:
-        share = (moment + 0.01) / settings.warmup
-    else:
-        done = (moment - settings.warmup) / max(settings.epochs - settings.warmup, 1)
-        share = 0.5 * (1 + math.cos(math.pi * done))
-    for group in optimiser.param_groups:
-        group["lr"] = settings.rate * share
-
-
-@torch.no_grad()
-def _average(average: dict[str, Tensor], network: Network, decay: float) -> None:
-    """Move the running average of weights and statistics towards the network's."""
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)
+def _seed(settings: OptimisationSettings, number: int, purpose: int) -> int:
+    """Return a seed for one purpose in one epoch, in this process."""
+    entropy = (settings.seed, number, parallel.rank(), purpose)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

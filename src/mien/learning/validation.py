@@ -20,7 +20,10 @@ CLIPS = 256
 
 
 def validation_material(data: Sequence[Prepared], recipe: Recipe) -> Material:
-    """Return the clips of the validation part, each frame once."""
+    """Return the clips of the validation part, each frame once at most.
+
+    What is left of a video after its last whole clip is not looked at, nor are videos shorter than a clip.
+    """
     frames = recipe.sampling.frames
     hearing = recipe.hearing if recipe.network.streams != "picture" else None
     return Material(data, tuple(recipe.weights), "validation", frames, frames, hearing, fresh=True)
@@ -29,7 +32,7 @@ def validation_material(data: Sequence[Prepared], recipe: Recipe) -> Material:
 def arrays(recipe: Recipe, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
     """Return what the network sees and hears of a batch, without changes."""
     faces = None
-    if recipe.network.streams != "sound":
+    if batch.crops is not None:
         crops = batch.crops.reshape(-1, *batch.crops.shape[2:])
         pixels = recipe.preprocessing.arrays(middle(crops, recipe.preprocessing.size))
         faces = torch.from_numpy(pixels).view(*batch.crops.shape[:2], *pixels.shape[2:])
@@ -45,7 +48,7 @@ def said(network: Network, recipe: Recipe, material: Material) -> dict[Task, Flo
     parts: dict[Task, list[FloatArray]] = {task: [] for task in network.tasks}
     for start in range(0, len(material), at_once):
         clips = np.arange(start, min(start + at_once, len(material)))
-        raw, _ = network(*arrays(recipe, material.batch(clips)))
+        raw, _ = network(*arrays(recipe, material.batch(clips, network.sees)))
         for task in network.tasks:
             parts[task].append(probabilities(task, raw[task.name].float()).numpy())
     return {task: np.concatenate(arrays) for task, arrays in parts.items()}
