@@ -2,8 +2,8 @@
 
     python benchmarks/parts.py runs/affect prepared/affect
 
-The run is of recipes/affect.toml, whose made database shows valence only in the face, arousal only in the sound
-and action units only in motion. Prints a Markdown table of CCC, accuracy and F1 of the test part.
+The run is of recipes/affect.toml, whose made database shows valence only in the face, arousal only in the
+sound and action units only in motion. Prints a Markdown table of CCC, accuracy and F1 of the test part.
 """
 
 import argparse
@@ -28,9 +28,8 @@ def main() -> None:
     parser.add_argument("prepared", type=Path)
     options = parser.parse_args()
     data = Prepared.open(options.prepared)
-    print(
-        "| stage | valence CCC | arousal CCC | expression accuracy | AU01 F1 | AU02 F1 |\n|---|---|---|---|---|---|"
-    )
+    print("| stage | valence CCC | arousal CCC | expression accuracy | AU01 F1 | AU02 F1 |")
+    print("|---|---|---|---|---|---|")
     for best in sorted(options.run.glob("*/best.safetensors"), key=lambda path: path.stat().st_mtime):
         cells = [
             scores(best, data).get(name) for name in ("valence", "arousal", "expression", "AU01", "AU02")

@@ -7,83 +7,33 @@ from typing import Any
 
 import pytest
 import torch
+from assemblies import (
+    HEADS,
+    KEPT,
+    KINDS,
+    SIZE,
+    STREAMS,
+    TASK_NAMES,
+    clips,
+    each_assembly,
+    each_memory,
+    made,
+    part_of,
+    small,
+)
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from mien.hearing import Hearing
 from mien.inputs import Preprocessing
 from mien.learning.backbones import residual
 from mien.learning.heads import MarginHead
 from mien.learning.network import Network, probabilities
 from mien.learning.recipe import (
     BackboneSettings,
-    HeadSettings,
     NetworkSettings,
-    Recipe,
-    TemporalSettings,
 )
 from mien.learning.training import _begun
 from mien.tasks import TASKS
-
-SIZE = 24
-TASK_NAMES = ("valence_arousal", "expression_7", "action_units_8")
-STREAMS = ("picture", "sound", "both")
-TEMPORAL = ("none", "gru", "convolution")
-HEADS = ("softmax", "arcface", "cosface")
-KINDS = ("residual", "mobile")
-KEPT = {"none": 0, "gru": 2 * 6, "convolution": 2 * 3 * 6}
-"""Numbers that one temporal part of `small` keeps: layers x units, reach x units."""
-
-
-def small(
-    streams: Any = "picture", temporal: Any = "none", heads: Any = "softmax", kind: Any = "residual"
-) -> Recipe:
-    """Return a recipe of small parts with dropout in all of them; `mobile` with connected layers."""
-    hidden = (10,) if kind == "mobile" else ()
-    part = BackboneSettings(kind, widths=(8, 12), depth=1, stem=4, hidden=hidden, dropout=0.3)
-    return Recipe(
-        name="small",
-        tasks=dict.fromkeys(TASK_NAMES, 1.0),
-        preprocessing=Preprocessing(size=SIZE),
-        hearing=Hearing(bands=16, span=0.2),
-        network=NetworkSettings(
-            streams,
-            part,
-            replace(part, widths=(6, 9), standardised=False),
-            TemporalSettings(temporal, units=6, layers=2, kernel=3, dropout=0.3),
-            HeadSettings(heads, embedding=8, scale=16.0, margin=0.3),
-        ),
-    )
-
-
-def made(recipe: Recipe) -> Network:
-    """Return a network in eval mode whose normalisations have seen something."""
-    torch.manual_seed(1)
-    network = Network(recipe)
-    with torch.no_grad():
-        network(*clips(recipe, 6, 3))
-    return network.eval()
-
-
-def clips(recipe: Recipe, batch: int, time: int) -> tuple[Tensor | None, Tensor | None]:
-    """Return random faces and sound, None for a stream that the network lacks."""
-    channels, size, hearing = recipe.preprocessing.channels, recipe.preprocessing.size, recipe.hearing
-    faces = torch.rand(batch, time, channels, size, size) * 2 - 1
-    sound = torch.rand(batch, time, 1, hearing.bands, hearing.steps) * 2 - 1
-    streams = recipe.network.streams
-    return faces if streams != "sound" else None, sound if streams != "picture" else None
-
-
-def part_of(given: Tensor | None, index: Any) -> Tensor | None:
-    return None if given is None else given[index]
-
-
-each_assembly = pytest.mark.parametrize(
-    ("streams", "temporal", "heads", "kind"), list(product(STREAMS, TEMPORAL, HEADS, KINDS))
-)
-each_memory = pytest.mark.parametrize(
-    ("streams", "temporal"), list(product(STREAMS, [kind for kind in TEMPORAL if kind != "none"]))
-)
 
 
 @each_assembly

@@ -184,6 +184,9 @@ class Bundle:
         if self.memory or state is not None:
             inputs["state"] = np.zeros((batch, self.memory), np.float32) if state is None else state
         inputs = self._checked(inputs)
+        if not batch:  # onnxruntime ends the whole process where a GRU is given no clip
+            nothing = {task: np.zeros((0, time, len(task)), np.float32) for task in self.tasks}
+            return nothing, inputs.get("state")
         if not self._sees:
             del inputs["faces"]
         names = [task.name for task in self.tasks]
