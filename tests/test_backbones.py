@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -325,3 +327,28 @@ def test_connected_layers_end_with_the_last_size_and_none_change_nothing() -> No
     nothing, width = connected(10, (), 0.5)
     assert width == 10
     assert torch.equal(nothing(x), x)
+
+
+@pytest.mark.parametrize("stem", [4, 8, 12])
+def test_narrow_blocks_learn_the_same_with_channels_last(stem: int) -> None:
+    """In a process of its own: done carelessly, oneDNN writes where it must not, and may end the process."""
+    program = f"""if True:
+        import torch
+        from mien.learning.backbones import residual
+
+        torch.manual_seed(0)
+        network, width = residual(1, {stem}, (16, 24), 1)
+        pictures, wanted = torch.rand(32, 1, 48, 48), torch.rand(32, width)
+        gradients = []
+        for layout in (torch.contiguous_format, torch.channels_last):
+            network.to(memory_format=layout)
+            for _ in range(5):
+                network.zero_grad()
+                (network(pictures) * wanted).sum().backward()
+            gradients.append([p.grad.clone() for p in network.parameters()])
+        for first, second in zip(*gradients, strict=True):
+            assert (second - first).norm() < 0.01 * (1 + first.norm())  # statistics are rounded otherwise
+        print("learned")
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "learned\n"), done.stderr

@@ -98,8 +98,8 @@ def test_a_run_starts_from_a_users_weights(prepared: Prepared, tmp_path: Path) -
         torch.testing.assert_close(learned[name], expected, rtol=0, atol=1e-5)
     assert CliRunner().invoke(main, ["export", str(last), "-o", str(tmp_path / "bundle")]).exit_code == 0
     missing = replace(backbone, weights=str(tmp_path / "nowhere.safetensors"))
+    refused = replace(recipe, network=replace(plain.network, backbone=missing))
     with pytest.raises(InputError, match=r"nowhere\.safetensors: cannot be read"):
-        refused = replace(recipe, network=replace(plain.network, backbone=missing))
         train([refused], [prepared], tmp_path / "other", quiet=True)
 
 
