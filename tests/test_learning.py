@@ -100,6 +100,35 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str, said: str) -> None:
     assert "recipe.toml" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("sampling = { batch = 0 }", "sampling.batch: got 0, expected at least 1"),
+        ("sampling = { frames = true }", "sampling.frames: got True"),
+        ("optimisation = { epochs = 0 }", "optimisation.epochs: got 0, expected at least 1"),
+        ("optimisation = { averaging = 1.5 }", "optimisation.averaging: got 1.5, expected 0 to 1"),
+        ("losses = { smoothing = nan }", "losses.smoothing: got nan, expected 0 to 1"),
+        ("network.backbone = { widths = [] }", "network.backbone.widths"),
+        ("network.temporal = { kernel = 1 }", "network.temporal.kernel: got 1, expected at least 2"),
+        ("hearing = { bands = 0 }", "hearing: hearing out of range"),
+        ("tasks = { expression_7 = -1 }", "tasks: weights"),
+        ("name = 'a/b'", "name: got 'a/b', expected what a folder may be called"),
+        ("teacher = 'later'", "x.teacher: no stage 'later' comes before it"),
+    ],
+)
+def test_settings_out_of_range_are_named(tmp_path: Path, table: str, said: str) -> None:
+    lines = {
+        "name": "name = 'x'",
+        "tasks": "tasks = { expression_7 = 1 }",
+        "preprocessing": "preprocessing = { size = 48 }",
+    }
+    lines[table.split(" ")[0]] = table
+    (tmp_path / "recipe.toml").write_text("\n".join(lines.values()))
+    with pytest.raises(SettingsError, match=r"recipe\.toml") as caught:
+        read(tmp_path / "recipe.toml")
+    assert said in str(caught.value)
+
+
 def test_prepared_crops_are_the_networks_crops_with_a_margin(prepared: Path) -> None:
     data = Prepared.open(prepared)
     assert data.crops[:].shape == (176, 32 + 2 * MARGIN, 32 + 2 * MARGIN)

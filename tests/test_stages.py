@@ -1,11 +1,10 @@
-"""Training in stages: kills and resumption, early ends, what is written, teachers, and what is refused."""
+"""Training in stages: stops and resumption, early ends, what is written, teachers, what is refused."""
 
 import csv
+import fcntl
 import json
 import math
-import multiprocessing
-import random
-import time
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import torch
 from drawn import drawn, one_of
 
-from mien.errors import SettingsError
+from mien.errors import OutputError, SettingsError
 from mien.inputs import Preprocessing
 from mien.learning import checkpoint, training
 from mien.learning.recipe import Recipe, read
@@ -270,53 +269,14 @@ def test_stopped_between_the_files_of_an_epoch_it_goes_on_bit_for_bit(
             raise StopError
         real[path.suffix](path, *rest)
 
-    real = {".csv": training._write_row, ".safetensors": checkpoint.save}
+    real = {".csv": training.write_row, ".safetensors": checkpoint.save}
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_write_row", stopping)
+        patched.setattr(training, "write_row", stopping)
         patched.setattr(checkpoint, "save", stopping)
         with pytest.raises(StopError):
             train(stages[:1], data, tmp_path / "run", threads=1, quiet=True)
     train(stages[:1], data, tmp_path / "run", threads=1, quiet=True)
     assert_same_run(whole / "frames", tmp_path / "run")
-
-
-def go_on(folders: list[Path], file: Path, run: Path) -> None:
-    """Train in a process of its own, which may be killed."""
-    opened = [Prepared.open(folder) for folder in folders]
-    train(read(file), opened, run, threads=1, quiet=True)
-
-
-def test_killed_at_random_moments_it_goes_on_bit_for_bit(data: list[Prepared], tmp_path: Path) -> None:
-    """Kill -9, again and again, wherever it is: in the first stage, between files, in the second."""
-    file = tmp_path / "two.toml"
-    text = FILE[: FILE.index('[[stages]]\nname = "sound"')].replace('databases = ["affect"]', "")
-    file.write_text(text.replace("epochs = 2", "epochs = 3"))
-    place = tmp_path / "data"
-    make_affect(place / "affect", {"train": 8, "validation": 2}, frames=FRAMES * 2, missing=0.3, seed=1)
-    prepare("table", place / "affect", place / "prepared", GREY, Options(given=True, quality=0, quiet=True))
-    folders = [place / "prepared"]
-    start = time.monotonic()
-    go_on(folders, file, tmp_path / "whole")
-    length = time.monotonic() - start
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mien.learning.training"])
-    chance = random.Random(3)
-    kills: list[tuple[int, ...]] = []
-    for _ in range(40):
-        process = context.Process(target=go_on, args=(folders, file, tmp_path / "cut"))
-        process.start()
-        process.join(chance.uniform(0.2, 0.9) * length if len(kills) < 4 else None)
-        if process.exitcode is not None:
-            break
-        process.kill()
-        process.join()
-        kills.append(
-            tuple(len(rows(p)) for p in sorted((tmp_path / "cut").glob("*")) if (p / "metrics.csv").exists())
-        )
-    assert process.exitcode == 0
-    assert len(kills) >= 3, "killed too late to test anything"
-    for name in ("frames", "recurrent"):
-        assert_same_run(tmp_path / "whole" / name, tmp_path / "cut" / name)
 
 
 @pytest.fixture
@@ -491,6 +451,25 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
         train([longer], data, run)
 
 
+def test_two_runs_do_not_share_a_folder_and_rests_are_cleared_away(
+    short: Recipe, data: list[Prepared], tmp_path: Path
+) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    rest = place / ".last.safetensors.77.part"
+    rest.write_bytes(b"half a")
+    folder = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with pytest.raises(OutputError, match="another process is training here now"):
+            train([short], data, place, quiet=True)
+    finally:
+        os.close(folder)
+    assert rest.exists()
+    train([short], data, place, quiet=True)
+    assert not rest.exists()
+
+
 def test_a_run_does_not_go_on_with_other_data(
     short: Recipe, data: list[Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -501,32 +480,3 @@ def test_a_run_does_not_go_on_with_other_data(
     other = replace(data[0], manifest={**data[0].manifest, "sha256": {"index.parquet": "0"}})
     with pytest.raises(SettingsError, match="holds a run on other data"):
         train([short], [other], tmp_path / "run", quiet=True)
-
-
-@pytest.mark.parametrize(
-    ("table", "said"),
-    [
-        ("sampling = { batch = 0 }", "sampling.batch: got 0, expected at least 1"),
-        ("sampling = { frames = true }", "sampling.frames: got True"),
-        ("optimisation = { epochs = 0 }", "optimisation.epochs: got 0, expected at least 1"),
-        ("optimisation = { averaging = 1.5 }", "optimisation.averaging: got 1.5, expected 0 to 1"),
-        ("losses = { smoothing = nan }", "losses.smoothing: got nan, expected 0 to 1"),
-        ("network.backbone = { widths = [] }", "network.backbone.widths"),
-        ("network.temporal = { kernel = 1 }", "network.temporal.kernel: got 1, expected at least 2"),
-        ("hearing = { bands = 0 }", "hearing: hearing out of range"),
-        ("tasks = { expression_7 = -1 }", "tasks: weights"),
-        ("name = 'a/b'", "name: got 'a/b', expected what a folder may be called"),
-        ("teacher = 'later'", "x.teacher: no stage 'later' comes before it"),
-    ],
-)
-def test_settings_out_of_range_are_named(tmp_path: Path, table: str, said: str) -> None:
-    lines = {
-        "name": "name = 'x'",
-        "tasks": "tasks = { expression_7 = 1 }",
-        "preprocessing": "preprocessing = { size = 48 }",
-    }
-    lines[table.split(" ")[0]] = table
-    (tmp_path / "recipe.toml").write_text("\n".join(lines.values()))
-    with pytest.raises(SettingsError, match=r"recipe\.toml") as caught:
-        read(tmp_path / "recipe.toml")
-    assert said in str(caught.value)

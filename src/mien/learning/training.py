@@ -8,7 +8,6 @@ all changes follow from the seed, the epoch and the step: a run that was killed 
 weights, bit for bit, as one that was not, on the same processor with as many threads.
 """
 
-import csv
 import json
 import math
 from collections.abc import Sequence
@@ -33,6 +32,7 @@ from mien.learning.network import Network
 from mien.learning.objective import Objective, Terms, raw_outputs
 from mien.learning.optimisation import move_average, native_bf16, optimiser, precision, set_rate
 from mien.learning.recipe import OptimisationSettings, Recipe, check_order
+from mien.learning.run_folder import alone, write_row
 from mien.learning.sampling import Batch, Material, epoch, steps_of
 from mien.learning.teaching import taught
 from mien.learning.validation import evaluate, validation_material
@@ -141,10 +141,23 @@ class _Run:
         self.objective = Objective(recipe, self.material)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.optimiser = optimiser(nn.ModuleList([self.network, self.objective]), settings)
-        self.progress = self._resumed()
-        self.trained = parallel.shared(_Trained(self.network, self.objective))
+        self.trained: nn.Module = _Trained(self.network, self.objective)
+        self.progress = _Progress()
 
     def go(self, quiet: bool) -> None:
+        """Go on from where the folder is, until all is done; no other run may be in it meanwhile.
+
+        Raises:
+            OutputError: another is.
+            SettingsError: the folder holds a run on other data.
+            MienError: the loss is no longer a number.
+        """
+        with alone(self.place):
+            self.progress = self._resumed()
+            self.trained = parallel.shared(self.trained)
+            self._train(quiet)
+
+    def _train(self, quiet: bool) -> None:
         """Train until all epochs are done, or the score no longer rises."""
         settings = self.recipe.optimisation
         with (
@@ -244,7 +257,7 @@ class _Run:
         """
         better = self.progress.add(scores)
         if parallel.rank() == 0:
-            _write_row(self.place / "metrics.csv", number, means | scores)
+            write_row(self.place / "metrics.csv", number, means | scores)
             if better:
                 self._save(self.place / "best.safetensors")
             self._save(self.place / "last.safetensors")
@@ -288,7 +301,6 @@ class _Run:
 
     def _write_settings(self) -> None:
         """Write what a new run is made of."""
-        self.place.mkdir(parents=True, exist_ok=True)
         with whole_file(self.place / "recipe.json") as file:
             file.write_text(json.dumps(self.recipe.to_json(), indent=2) + "\n", encoding="utf-8")
         with whole_file(self.place / "start.txt") as file:
@@ -444,16 +456,3 @@ def _seed(settings: OptimisationSettings, number: int, purpose: int) -> int:
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors under a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _write_row(path: Path, number: int, values: dict[str, float]) -> None:
-    """Add an epoch's row to a CSV file; rows of epochs that are run again are replaced."""
-    rows: list[dict[str, str]] = []
-    if path.exists():
-        with open(path, newline="") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < number]
-    rows.append({"epoch": str(number), **{name: f"{value:.6f}" for name, value in values.items()}})
-    with whole_file(path) as place, open(place, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[-1]))
-        writer.writeheader()
-        writer.writerows(rows)
