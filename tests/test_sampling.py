@@ -290,3 +290,23 @@ def test_unknown_cells_are_filled_and_known_ones_stay(databases: list[Prepared])
     assert now.all()
     assert not filled.truth(ACTION_UNITS_8, clips)[1][..., ACTION_UNITS_8.index("AU20")].any()
     assert not material.truth(EXPRESSION_7, clips)[1].all(), "the original is as it was"
+
+
+def test_distributions_are_translated_where_most_of_them_has_a_name() -> None:
+    votes = np.zeros((4, 8), np.float32)
+    place = EXPRESSION_8_CONTEMPT.index
+    votes[0, [place("neutral"), place("contempt"), place("fear")]] = 0.5, 0.3, 0.2
+    votes[1, [place("neutral"), place("contempt")]] = 0.5
+    votes[2, place("contempt")] = 1
+    votes[3] = np.nan
+    values, known = Labels.of({EXPRESSION_8_CONTEMPT: votes}).seen_as(EXPRESSION_7)
+    assert known.all(axis=1).tolist() == [True, False, False, False]
+    assert not values[1:].any()
+    assert values[0, EXPRESSION_7.index("neutral")] == pytest.approx(5 / 7)
+    assert values[0, EXPRESSION_7.index("fear")] == pytest.approx(2 / 7)
+    back, there = Labels.of({EXPRESSION_7: values[:1]}).seen_as(EXPRESSION_8_CONTEMPT)
+    assert there.all()
+    assert back[0, place("contempt")] == 0
+    own, same = Labels.of({EXPRESSION_8_CONTEMPT: votes, EXPRESSION_7: values * 0}).seen_as(EXPRESSION_7)
+    assert same.all(), "where the task itself is there, that is it"
+    assert not own.any()
