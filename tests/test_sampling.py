@@ -61,28 +61,31 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> list[Prepared]:
 def test_each_database_has_its_own_labels_translated_by_name(databases: list[Prepared]) -> None:
     material = Material(databases, TASKS, "train", 1, 1)
     assert len(material) == (6 + 3 + 1) * FRAMES
-    batch = material.batch(np.arange(len(material)))
+    clips = np.arange(len(material))
+    batch = material.batch(clips)
+    values = {task: material.truth(task, clips)[0] for task in material.tasks}
+    known_cells = {task: material.truth(task, clips)[1] for task in material.tasks}
     assert batch.crops is not None
     assert batch.crops.shape == (len(material), 1, 32, 32)
     for task in TASKS:
-        assert batch.values[task].shape == batch.known[task].shape == (len(material), 1, len(task))
-        assert not batch.values[task][~batch.known[task]].any()
+        assert values[task].shape == known_cells[task].shape == (len(material), 1, len(task))
+        assert not values[task][~known_cells[task]].any()
     affect, faces, motion = (material.sources == place for place in range(3))
-    assert batch.known[VALENCE_AROUSAL][:, 0].all(axis=1).tolist() == affect.tolist()
+    assert known_cells[VALENCE_AROUSAL][:, 0].all(axis=1).tolist() == affect.tolist()
     truth = databases[0].index.labels.values[VALENCE_AROUSAL]
-    np.testing.assert_array_equal(batch.values[VALENCE_AROUSAL][affect, 0], truth[material.rows[affect, 0]])
-    known = batch.known[EXPRESSION_7][faces, 0].all(axis=1)
+    np.testing.assert_array_equal(values[VALENCE_AROUSAL][affect, 0], truth[material.rows[affect, 0]])
+    known = known_cells[EXPRESSION_7][faces, 0].all(axis=1)
     assert known.tolist() == ([True] * 8 + [False] * 2 + [True] * 2) * 3  # contempt is none of the seven
-    assert not batch.known[EXPRESSION_7][~faces].any()
-    shown = batch.values[EXPRESSION_7][faces, 0][known].argmax(axis=1)
+    assert not known_cells[EXPRESSION_7][~faces].any()
+    shown = values[EXPRESSION_7][faces, 0][known].argmax(axis=1)
     assert [EXPRESSION_7.labels[k] for k in shown] == (["neutral"] * 8 + ["fear", "anger"]) * 3
     twelve = databases[2].index.labels.values[ACTION_UNITS_12]
     for place, label in enumerate(ACTION_UNITS_8.labels):
         there = label in ACTION_UNITS_12.labels
-        assert (batch.known[ACTION_UNITS_8][motion, 0, place] == there).all()
+        assert (known_cells[ACTION_UNITS_8][motion, 0, place] == there).all()
         if there:
             theirs = twelve[material.rows[motion, 0], ACTION_UNITS_12.index(label)]
-            np.testing.assert_array_equal(batch.values[ACTION_UNITS_8][motion, 0, place], theirs)
+            np.testing.assert_array_equal(values[ACTION_UNITS_8][motion, 0, place], theirs)
 
 
 def test_crops_belong_to_their_rows_in_any_order_of_databases(databases: list[Prepared]) -> None:

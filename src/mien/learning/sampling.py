@@ -5,7 +5,7 @@ learn side by side. The order of an epoch follows from the seed and the epoch al
 after a crash draws what the uninterrupted one would have drawn.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -27,16 +27,10 @@ class Batch:
     Attributes:
         crops: (b, t, s, s[, 3]) as stored; None where the network does not see.
         sound: (b, t, 1, bands, steps); None where the network does not hear.
-        values: task -> (b, t, labels).
-        known: task -> the same shape.
-        clips: (b,) numbers of the clips, for messages.
     """
 
     crops: Image | None
     sound: FloatArray | None
-    values: Mapping[Task, FloatArray]
-    known: Mapping[Task, BoolArray]
-    clips: IntArray
 
 
 Cells = tuple[FloatArray, BoolArray]
@@ -136,14 +130,10 @@ class Material:
         return values, known
 
     def batch(self, clips: IntArray, seeing: bool = True) -> Batch:
-        """Return some clips with labels, with sound where the network hears, with pictures where it sees."""
-        truths = {task: self.truth(task, clips) for task in self.tasks}
+        """Return what is seen and heard of some clips; their labels are `truth`."""
         return Batch(
             crops=self._pictures(clips) if seeing else None,
             sound=np.stack([self._sound(int(clip)) for clip in clips]) if self._hearing else None,
-            values={task: truth[0] for task, truth in truths.items()},
-            known={task: truth[1] for task, truth in truths.items()},
-            clips=clips,
         )
 
     def _pictures(self, clips: IntArray) -> Image:
