@@ -28,6 +28,7 @@ from mien.arrays import FloatArray, IntArray
 from mien.databases.text import number, whole
 from mien.errors import InputError, SettingsError
 from mien.files import whole_file, whole_folder
+from mien.interchange.thresholds import Threshold, thresholds
 from mien.records import Predictions, by_name, one_hot
 from mien.tasks import (
     ACTION_UNITS_8,
@@ -40,7 +41,6 @@ from mien.tasks import (
 )
 
 WithoutFace = Literal["refuse", "repeat"]
-Threshold = float | Mapping[str, float]
 
 SYNTHETIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """The classes of edition 4's challenge of synthetic faces, in the order of their numbers."""
@@ -394,14 +394,7 @@ def _texts(part: Part, values: FloatArray, thresholds: Mapping[str, float]) -> l
 def _thresholds(parts: tuple[Part, ...], threshold: Threshold) -> dict[str, float]:
     """Return the threshold of every action unit asked for."""
     asked = [label for part in parts if part.task.kind == "binary" for label in part.labels]
-    given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(asked, threshold)
-    unknown = sorted(set(given) - set(asked))
-    if unknown:
-        raise SettingsError(f"thresholds for {', '.join(unknown)}, which the form does not ask for")
-    for label, value in given.items():
-        if not 0 <= value <= 1:
-            raise SettingsError(f"the threshold of {label} is {value}, expected 0 to 1")
-    return {label: given.get(label, 0.5) for label in asked}
+    return thresholds(asked, threshold, "which the form does not ask for")
 
 
 def _source(part: Part, answers: Answers) -> Task:

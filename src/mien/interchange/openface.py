@@ -35,10 +35,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from mien.arrays import BoolArray, FloatArray, IntArray
-from mien.errors import InputError, SettingsError
+from mien.errors import InputError
 from mien.files import explained, whole_file
-
-Threshold = float | Mapping[str, float]
+from mien.interchange.thresholds import Threshold, thresholds
 
 ROWS_AT_ONCE = 4096
 """Rows held in memory while writing, and converted at once while reading."""
@@ -146,14 +145,7 @@ def _measured(path: Path, names: Sequence[str]) -> dict[str, str]:
 def _thresholds(columns: Mapping[str, str], threshold: Threshold) -> dict[str, float]:
     """Return the threshold of every action unit that has a probability."""
     units = [name for name, written in columns.items() if written.endswith("_c")]
-    given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(units, threshold)
-    unknown = sorted(set(given) - set(units))
-    if unknown:
-        raise SettingsError(f"thresholds for {', '.join(unknown)}, of which the table has no probability")
-    for name, value in given.items():
-        if not 0 <= value <= 1:
-            raise SettingsError(f"the threshold of {name} is {value}, expected 0 to 1")
-    return {name: given.get(name, 0.5) for name in units}
+    return thresholds(units, threshold, "of which the table has no probability")
 
 
 def _places(path: Path, table: pq.ParquetFile, folder: Path) -> dict[str, Path]:
