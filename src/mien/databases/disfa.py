@@ -271,32 +271,35 @@ def _release(videos: Mapping[str, Path], pictures: Mapping[str, Path], base: int
 DETECTED = ("AU01", "AU02", "AU04", "AU06", "AU09", "AU12", "AU25", "AU26")
 """The eight action units by which detection is scored."""
 
+PROTOCOLS = (
+    Protocol(
+        name="8 AUs, F1 (>= 2)",
+        task=ACTION_UNITS_DISFA,
+        labels=DETECTED,
+        metric="binary F1",
+        aggregation="all frames of a fold's test subjects; mean over action units, then over folds",
+        by="subject",
+        folds=three_parts(*PARTS),
+        threshold=PRESENT,
+        note="papers often choose the epoch on the test part; some count from intensity 1",
+    ),
+    Protocol(
+        name="12 AUs, ICC(3,1)",
+        task=INTENSITIES_DISFA,
+        metric="ICC(3,1)",
+        aggregation="all frames of a fold's test subjects; mean over action units, then over folds",
+        by="subject",
+        folds=three_parts(*PARTS),
+        note="MAE and MSE are reported beside it",
+    ),
+)
+"""How DISFA is scored, and DISFA+ with folds of its own."""
+
 DATABASE = Database(
     title="DISFA",
     tasks=(ACTION_UNITS_DISFA, INTENSITIES_DISFA),
     read=read,
-    protocols=(
-        Protocol(
-            name="8 AUs, F1 (>= 2)",
-            task=ACTION_UNITS_DISFA,
-            labels=DETECTED,
-            metric="binary F1",
-            aggregation="all frames of a fold's test subjects; mean over action units, then over folds",
-            by="subject",
-            folds=three_parts(*PARTS),
-            threshold=PRESENT,
-            note="papers often choose the epoch on the test part; some count from intensity 1",
-        ),
-        Protocol(
-            name="12 AUs, ICC(3,1)",
-            task=INTENSITIES_DISFA,
-            metric="ICC(3,1)",
-            aggregation="all frames of a fold's test subjects; mean over action units, then over folds",
-            by="subject",
-            folds=three_parts(*PARTS),
-            note="MAE and MSE are reported beside it",
-        ),
-    ),
+    protocols=PROTOCOLS,
     counts=(Count(27, "subjects"), Count(27, "videos")),
     related={"disfa_plus": frozenset(POSING)},
     licence="Research only, by agreement with the University of Denver.",

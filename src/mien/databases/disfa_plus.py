@@ -9,16 +9,16 @@ leaks identities.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mien.arrays import FloatArray, IntArray
-from mien.databases.catalog import Count, Database, Protocol
+from mien.databases import disfa
+from mien.databases.catalog import Count, Database
 from mien.databases.disfa import (
-    DETECTED,
     GRADES,
     LAST,
     POSING,
-    PRESENT,
     add_grade,
     gathered,
     graded_rows,
@@ -129,34 +129,14 @@ def _read_pictures(path: Path, findings: Findings) -> tuple[dict[int, float], in
     return values, line
 
 
+MADE = "no official parts: folds of whole subjects are made; never train on DISFA beside it"
+"""What a reader of DISFA+'s figures must know; otherwise it is scored as DISFA is."""
+
 DATABASE = Database(
     title="DISFA+",
     tasks=(ACTION_UNITS_DISFA, INTENSITIES_DISFA),
     read=read,
-    protocols=(
-        Protocol(
-            name="8 AUs, F1 (>= 2)",
-            task=ACTION_UNITS_DISFA,
-            labels=DETECTED,
-            metric="binary F1",
-            aggregation="all frames of a fold's test subjects; mean over action units, then over folds",
-            by="subject",
-            folds=(),
-            made=3,
-            threshold=PRESENT,
-            note="no official parts: folds of whole subjects are made; never train on DISFA beside it",
-        ),
-        Protocol(
-            name="12 AUs, ICC(3,1)",
-            task=INTENSITIES_DISFA,
-            metric="ICC(3,1)",
-            aggregation="all frames of a fold's test subjects; mean over action units, then over folds",
-            by="subject",
-            folds=(),
-            made=3,
-            note="no official parts: folds of whole subjects are made; never train on DISFA beside it",
-        ),
-    ),
+    protocols=tuple(replace(protocol, folds=(), made=3, note=MADE) for protocol in disfa.PROTOCOLS),
     counts=(Count(9, "subjects"),),
     related={"disfa": frozenset(POSING)},
     licence="Research only, by agreement with the University of Denver.",

@@ -88,10 +88,7 @@ def number(text: str, name: str, low: float, high: float) -> float:
     Raises:
         ValueError: it is none, or lies outside.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not low <= value <= high:
         raise ValueError(f"{name} is {text[:40]!r}, expected a number from {low:g} to {high:g}")
     return value
@@ -103,13 +100,18 @@ def whole(text: str, name: str, low: int, high: int) -> int:
     Raises:
         ValueError: it is none, or lies outside.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not low <= value <= high or value != int(value):
         raise ValueError(f"{name} is {text[:40]!r}, expected a whole number from {low} to {high}")
     return int(value)
+
+
+def _float(text: str) -> float:
+    """Return a number; NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _decoded(raw: bytes) -> str:
