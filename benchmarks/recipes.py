@@ -1,7 +1,7 @@
 """What the shipped recipes cost: weights, memory of a training step, and how much of it is waiting for data.
 
     python benchmarks/recipes.py [RECIPE.toml ...] [--threads N] [--gigabytes 16]
-    python benchmarks/recipes.py [RECIPE.toml ...] --data PREPARED [--threads N]
+    python benchmarks/recipes.py [RECIPE.toml ...] --data PREPARED [--threads N] [--device cuda]
 
 The first prints of each stage the number of weights and the greatest resident memory of a process that takes
 one training step (random pictures, sound and labels of the recipe's batch, forward, backward, optimiser; its
@@ -54,10 +54,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="prepared database for the second table")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--gigabytes", type=float, default=16.0)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="of the second table")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.data:
-        print_waiting(options.recipes, Prepared.open(options.data))
+        print_waiting(options.recipes, Prepared.open(options.data), torch.device(options.device))
     else:
         print_memory(options.recipes, options.threads, options.gigabytes)
 
@@ -181,14 +182,14 @@ class Watch(tqdm):  # type: ignore[misc]
             raise EnoughError
 
 
-def print_waiting(paths: list[Path], data: Prepared) -> None:
+def print_waiting(paths: list[Path], data: Prepared, device: torch.device) -> None:
     """Print clips' frames per second of training and of steps on a batch in memory."""
     print("| recipe | stage | clips x frames | training, frames/s | from memory, frames/s | share |")
     print("|---|---|---|---|---|---|", flush=True)
     for path, recipe in stages(paths):
         sampling = recipe.sampling
         with tempfile.TemporaryDirectory() as place:
-            run = _begin(replace(recipe, start=(), databases=()), [data], Path(place), [], None)
+            run = _begin(replace(recipe, start=(), databases=()), [data], Path(place), [], None, device)
             training, memory = [], []
             for _ in range(ROUNDS):
                 training += as_it_is(run)
@@ -213,13 +214,15 @@ def as_it_is(run: _Run) -> list[float]:
 def from_memory(run: _Run) -> list[float]:
     """Return the seconds of some steps on one batch that was read and changed before."""
     clips = np.arange(run.recipe.sampling.batch)
-    faces, sound = run._inputs(run.material.batch(clips, run.network.sees), torch.Generator().manual_seed(0))
+    faces, sound = run._inputs(
+        run.material.batch(clips, run.network.sees), torch.Generator(run.device).manual_seed(0)
+    )
     truths = {task: run.material.truth(task, clips) for task in run.material.tasks}
-    values = {task: torch.from_numpy(truth[0]) for task, truth in truths.items()}
-    known = {task: torch.from_numpy(truth[1]) for task, truth in truths.items()}
+    values = {task: torch.from_numpy(truth[0]).to(run.device) for task, truth in truths.items()}
+    known = {task: torch.from_numpy(truth[1]).to(run.device) for task, truth in truths.items()}
     times = []
     for _ in range(STEPS):
-        with precision(run.recipe.optimisation):
+        with precision(run.recipe.optimisation, run.device):
             loss, _ = run.trained(faces, sound, values, known, slice(0, len(clips)))
         run.optimiser.zero_grad()
         loss.backward()

@@ -231,3 +231,22 @@ def test_a_margin_is_there_in_training_alone(tmp_path: Path) -> None:
     angle = torch.acos((plain / 16).clamp(-1, 1))
     torch.testing.assert_close(bent[true], 16 * torch.cos(angle[true] + 0.4), atol=1e-4, rtol=0)
     torch.testing.assert_close(bent[~true], plain[~true], atol=1e-5, rtol=0)
+
+
+def test_hard_targets_are_the_largest_share_and_ties_are_unknown(material: Material) -> None:
+    values = torch.tensor(
+        [[0.5, 0.2, 0.3, 0, 0, 0, 0], [0.4, 0.4, 0.2, 0, 0, 0, 0], [0.1, 0.9, 0, 0, 0, 0, 0]]
+    )
+    known = torch.ones(3, 7, dtype=torch.bool)
+    known[2] = False
+    units = torch.full((3, 8), 0.4)
+    labels = {EXPRESSION_7: values, ACTION_UNITS_8: units}
+    masks = {EXPRESSION_7: known, ACTION_UNITS_8: torch.ones(3, 8, dtype=torch.bool)}
+    recipe = replace(RECIPE, losses=LossSettings(targets="hard"))
+    made, left = Objective(recipe, material).targets(labels, masks)
+    assert made[EXPRESSION_7][0].tolist() == [1, 0, 0, 0, 0, 0, 0]
+    assert left[EXPRESSION_7].all(dim=1).tolist() == [True, False, False]
+    assert torch.equal(made[ACTION_UNITS_8], units)
+    soft, same = Objective(RECIPE, material).targets(labels, masks)
+    assert torch.equal(soft[EXPRESSION_7], values)
+    assert torch.equal(same[EXPRESSION_7], known)

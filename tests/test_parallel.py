@@ -140,7 +140,7 @@ def test_alone_nothing_is_divided() -> None:
     module = torch.nn.Linear(2, 2)
     assert parallel.shared(module) is module
     assert parallel.agreed({"score": 1.0}) == {"score": 1.0}
-    parallel.begin()
+    parallel.begin("cpu")
     parallel.wait()
     assert not distributed.is_initialized()
     assert np.arange(7)[parallel.share(7)].tolist() == list(range(7))

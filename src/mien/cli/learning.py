@@ -17,9 +17,18 @@ from mien.errors import MienError
 @click.option(
     "--threads", default=0, type=click.IntRange(0), help="Processor threads. Default: torch's choice."
 )
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="What computes; auto takes a GPU where torch finds one.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @guarded
-def train(recipe: Path, prepared: tuple[Path, ...], output: Path, threads: int, quiet: bool) -> None:
+def train(
+    recipe: Path, prepared: tuple[Path, ...], output: Path, threads: int, device: str, quiet: bool
+) -> None:
     r"""Train a network by a recipe on one or more prepared databases; started again, it goes on.
 
     \b
@@ -36,7 +45,7 @@ def train(recipe: Path, prepared: tuple[Path, ...], output: Path, threads: int, 
     from mien.learning.training import train as train_network
 
     opened = [Prepared.open(folder) for folder in prepared]
-    last = train_network(read(recipe), opened, output, threads, quiet)
+    last = train_network(read(recipe), opened, output, threads, quiet, device)
     if rank() == 0:
         click.echo(last)
 

@@ -4,6 +4,8 @@ Stored crops are wider than the network's input by a margin, so that turning and
 real surroundings. Parameters are drawn once per clip and applied to each of its frames.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,12 +20,12 @@ def augment(stored: Tensor, size: int, settings: AugmentationSettings, generator
         stored: (batch, time, channels, s, s) with s >= size, in the network's units (-1 to 1).
         size: the network's input.
         settings: how much.
-        generator: the source of chance; the same state gives the same result.
+        generator: the source of chance, on the device of the crops; the same state gives the same result.
     """
     batch, time, channels, side, _ = stored.shape
     moved = _moved(stored.reshape(batch, time * channels, side, side), size, settings, generator)
-    blurred = functional.avg_pool2d(moved, 3, 1, 1, count_include_pad=False)
-    moved = torch.where(_uniform(batch, 0, 1, generator) < settings.blur, blurred, moved)
+    chosen = torch.flatten(_uniform(batch, 0, 1, generator) < settings.blur)
+    moved[chosen] = functional.avg_pool2d(moved[chosen], 3, 1, 1, count_include_pad=False)
     lit = _lit(moved, settings, generator)
     shown = _hidden(lit, settings.hidden, generator)
     return shown.reshape(batch, time, channels, size, size)
@@ -31,7 +33,8 @@ def augment(stored: Tensor, size: int, settings: AugmentationSettings, generator
 
 def _uniform(batch: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Return one random number per clip, (batch, 1, 1, 1)."""
-    return torch.rand(batch, 1, 1, 1, generator=generator) * (high - low) + low
+    drawn = torch.rand(batch, 1, 1, 1, generator=generator, device=generator.device)
+    return drawn * (high - low) + low
 
 
 def _moved(frames: Tensor, size: int, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
@@ -45,36 +48,34 @@ def _moved(frames: Tensor, size: int, settings: AugmentationSettings, generator:
     scale = size / side / (1 + draw(settings.zoom))
     stretch = 1 + draw(settings.stretch)
     mirror = torch.where((draw(1.0) + 1) / 2 < settings.mirror, -1.0, 1.0)
-    theta = torch.stack(
-        [
-            torch.stack([torch.cos(angle) * scale * stretch * mirror, -torch.sin(angle) * scale], dim=1),
-            torch.stack([torch.sin(angle) * scale * stretch * mirror, torch.cos(angle) * scale], dim=1),
-        ],
-        dim=1,
-    )
+    cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
+    across = torch.stack([cosine * stretch * mirror, sine * stretch * mirror], dim=1)
+    down = torch.stack([-sine, cosine], dim=1)
     shift = torch.stack([draw(settings.shift), draw(settings.shift)], dim=1) * 2 * size / side
-    grid = functional.affine_grid(
-        torch.cat([theta, shift[:, :, None]], dim=2), [batch, 1, size, size], align_corners=False
-    )
+    places = (2 * torch.arange(size, device=frames.device) + 1) / size - 1
+    x, y = places[None, None, :, None], places[None, :, None, None]
+    grid = x * across[:, None, None] + (y * down[:, None, None] + shift[:, None, None])
     return functional.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _lit(frames: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
     """Return crops with other contrast, brightness, gamma and noise."""
     batch = frames.shape[0]
-    exponent = torch.exp(_uniform(batch, -1, 1, generator) * torch.log(torch.tensor(settings.gamma)))
+    exponent = torch.exp(_uniform(batch, -1, 1, generator) * math.log(settings.gamma))
     lit = ((frames.clamp(-1, 1) + 1) / 2).pow(exponent) * 2 - 1
     mean = lit.mean(dim=(1, 2, 3), keepdim=True)
     lit = (lit - mean) * (1 + _uniform(batch, -settings.contrast, settings.contrast, generator)) + mean
     lit = lit + _uniform(batch, -settings.brightness, settings.brightness, generator)
     sigma = _uniform(batch, 0, settings.noise, generator)
-    return (lit + torch.randn(lit.shape, generator=generator) * sigma).clamp(-1, 1)
+    noise = torch.randn(lit.shape, generator=generator, device=lit.device)
+    return (lit + noise * sigma).clamp(-1, 1)
 
 
 def _hidden(frames: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Return crops of which some have a rectangle of one random grey over them."""
     batch, _, height, width = frames.shape
-    y, x = torch.arange(height).view(1, 1, height, 1), torch.arange(width).view(1, 1, 1, width)
+    y = torch.arange(height, device=frames.device).view(1, 1, height, 1)
+    x = torch.arange(width, device=frames.device).view(1, 1, 1, width)
     top, left = _uniform(batch, 0, height, generator), _uniform(batch, 0, width, generator)
     tall, wide = (_uniform(batch, 0.15 * height, 0.45 * height, generator) for _ in range(2))
     inside = (y >= top - tall / 2) & (y < top + tall / 2) & (x >= left - wide / 2) & (x < left + wide / 2)

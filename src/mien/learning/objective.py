@@ -48,6 +48,16 @@ class Objective(nn.Module):
         )
         self.frequencies = {task: _weights(task, recipe.losses, material) for task in recipe.weights}
 
+    def targets(
+        self, values: Mapping[Task, Tensor], known: Mapping[Task, Tensor]
+    ) -> tuple[dict[Task, Tensor], dict[Task, Tensor]]:
+        """Return labels and masks as what is learned from: classes are made hard where that is wanted."""
+        values, known = dict(values), dict(known)
+        for task in values:
+            if task.kind == "categorical" and self.settings.targets == "hard":
+                values[task], known[task] = hardened(values[task], known[task])
+        return values, known
+
     def terms(
         self, raw: Mapping[str, Tensor], values: Mapping[Task, Tensor], known: Mapping[Task, Tensor]
     ) -> Terms:
@@ -55,6 +65,7 @@ class Objective(nn.Module):
         terms: Terms = {}
         for task, target in values.items():
             said, mask, weights = raw[task.name], known[task], self.frequencies[task]
+            weights = weights.to(said.device) if weights is not None else None
             if task.kind == "categorical":
                 terms[task.name] = cross_entropy(said, target, mask, weights, self.settings.smoothing)
             elif task.kind == "binary":
@@ -91,6 +102,19 @@ def raw_outputs(
             head.with_margin(raw, target, known[task]) if isinstance(head, MarginHead) else raw
         )
     return outputs
+
+
+def hardened(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Return distributions with all weight on the largest share, and the mask without rows of two such.
+
+    Args:
+        values: (..., classes).
+        known: (..., classes) bool; a row counts when all its cells are known.
+    """
+    filled = full(values).masked_fill(~known, 0)
+    largest = filled == filled.amax(dim=-1, keepdim=True)
+    clear = largest.sum(dim=-1, keepdim=True) == 1
+    return largest.to(filled.dtype), known & clear
 
 
 def _factors(task: Task, settings: LossSettings) -> list[tuple[str, float]]:

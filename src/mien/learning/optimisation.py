@@ -10,8 +10,10 @@ from mien.learning.network import Network
 from mien.learning.recipe import OptimisationSettings
 
 
-def native_bf16() -> bool:
-    """Return whether the processor multiplies bf16 numbers itself."""
+def native_bf16(device: torch.device) -> bool:
+    """Return whether a device multiplies bf16 numbers itself."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.backends.cpu.get_cpu_capability().startswith("AVX512") and _cpu_flag("avx512_bf16"))
 
 
@@ -21,10 +23,10 @@ def _cpu_flag(flag: str) -> bool:
     return info.exists() and flag in info.read_text().split()
 
 
-def precision(settings: OptimisationSettings) -> torch.autocast:
+def precision(settings: OptimisationSettings, device: torch.device) -> torch.autocast:
     """Return the context in which the network computes."""
-    wanted = settings.precision == "bf16" or (settings.precision == "auto" and native_bf16())
-    return torch.autocast("cpu", torch.bfloat16, enabled=wanted)
+    wanted = settings.precision == "bf16" or (settings.precision == "auto" and native_bf16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
 def optimiser(module: nn.Module, settings: OptimisationSettings) -> torch.optim.Optimizer:

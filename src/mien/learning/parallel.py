@@ -14,6 +14,7 @@ import atexit
 import os
 from datetime import timedelta
 
+import torch
 import torch.distributed as dist
 from torch import nn
 
@@ -23,11 +24,28 @@ PATIENCE = timedelta(hours=12)
 """How long a process waits for another, such as for the first to score a large validation part."""
 
 
-def begin() -> None:
-    """Join the other processes where torchrun started several."""
+def begin(device: str) -> torch.device:
+    """Join the other processes where torchrun started several; return what this one computes on.
+
+    Args:
+        device: "cpu", "cuda" (of several GPUs each process takes its own), or "auto" for a GPU where there
+            is one.
+
+    Raises:
+        SettingsError: a GPU is wanted, and torch finds none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            "device: got cuda, but torch finds no GPU; use cpu, or a build of torch with CUDA"
+        )
+    chosen = torch.device("cpu")
+    if device != "cpu" and torch.cuda.is_available():
+        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(chosen)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("gloo", timeout=PATIENCE)
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
         atexit.register(dist.destroy_process_group)
+    return chosen
 
 
 def world() -> int:

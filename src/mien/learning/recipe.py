@@ -119,6 +119,8 @@ class LossSettings:
         class_weights: "none", or "inverse" frequency of each class in the training part.
         positive_weights: "none", or "inverse": absent against present of each action unit.
         smoothing: share of each categorical target spread evenly over the classes.
+        targets: "soft" for a distribution over classes as it is, "hard" for all its weight on the largest
+            share; where two are equally large it is then unknown.
     """
 
     continuous: Literal["ccc", "mse", "both"] = "ccc"
@@ -126,6 +128,7 @@ class LossSettings:
     class_weights: Literal["none", "inverse"] = "none"
     positive_weights: Literal["none", "inverse"] = "none"
     smoothing: float = 0.0
+    targets: Literal["soft", "hard"] = "soft"
 
     def __post_init__(self) -> None:
         _within(self, {"smoothing": (0, 1)})

@@ -42,7 +42,12 @@ from mien.tasks import Task
 
 
 def train(
-    stages: Sequence[Recipe], data: Sequence[Prepared], run: Path, threads: int = 0, quiet: bool = False
+    stages: Sequence[Recipe],
+    data: Sequence[Prepared],
+    run: Path,
+    threads: int = 0,
+    quiet: bool = False,
+    device: str = "auto",
 ) -> Path:
     """Train, or go on training, in the folder `run`; return the path of the last stage's checkpoint.
 
@@ -52,15 +57,16 @@ def train(
         run: the run folder; a run that was stopped in it goes on, stages that are done are not done again.
         threads: processor threads; 0 leaves the choice to torch.
         quiet: no progress bar.
+        device: "cpu", "cuda", or "auto" for a GPU where torch finds one.
 
     Raises:
-        SettingsError: a recipe does not fit the data or the run that is there.
+        SettingsError: a recipe does not fit the data or the run that is there, or there is no such device.
         MienError: the loss is no longer a number; epoch, step, loss term and samples are named.
     """
     if threads:
         torch.set_num_threads(threads)
     check_order(stages)
-    parallel.begin()
+    chosen = parallel.begin(device)
     places = {recipe.name: run / recipe.name if len(stages) > 1 else run for recipe in stages}
     for recipe in stages:
         place = places[recipe.name]
@@ -68,7 +74,7 @@ def train(
             if not _is_done(recipe, place):
                 start = [places[name] / "best.safetensors" for name in recipe.start]
                 teacher = places[recipe.teacher] / "best.safetensors" if recipe.teacher else None
-                _begin(recipe, data, place, start, teacher).go(quiet)
+                _begin(recipe, data, place, start, teacher, chosen).go(quiet)
     return places[stages[-1].name] / "last.safetensors"
 
 
@@ -119,6 +125,7 @@ class _Run:
         place: the folder.
         start: checkpoints whose weights it starts from.
         facts: what else it is made of.
+        device: what it computes on.
     """
 
     def __init__(
@@ -128,8 +135,9 @@ class _Run:
         place: Path,
         start: list[Path],
         facts: "_Facts",
+        device: torch.device,
     ) -> None:
-        self.recipe, self.place, self.facts = recipe, place, facts
+        self.recipe, self.place, self.facts, self.device = recipe, place, facts, device
         self.material, self.held = materials
         settings = recipe.optimisation
         self.steps = steps_of(self.material, recipe.sampling)
@@ -137,8 +145,8 @@ class _Run:
         torch.manual_seed(settings.seed)
         self.network = Network(recipe)
         self.loadings = _begun(self.network, recipe, start)
-        self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.objective = Objective(recipe, self.material)
+        self.network = self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.objective = Objective(recipe, self.material).to(device)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.optimiser = optimiser(nn.ModuleList([self.network, self.objective]), settings)
         self.trained: nn.Module = _Trained(self.network, self.objective)
@@ -183,13 +191,13 @@ class _Run:
         """Return a network with the averaged weights."""
         network = Network(self.recipe)
         network.load_state_dict(self.average)
-        return network.eval()
+        return network.to(self.device).eval()
 
     def _epoch(self, number: int, bar: "tqdm[None]") -> dict[str, float]:
         """Go once through the material; return the mean loss and the mean of each term, NaN for none."""
         settings = self.recipe.optimisation
         torch.manual_seed(_seed(settings, number, 0))
-        chance = torch.Generator().manual_seed(_seed(settings, number, 1))
+        chance = torch.Generator(self.device).manual_seed(_seed(settings, number, 1))
         self.trained.train()
         sums: dict[str, tuple[float, float]] = {}
         for step, clips in enumerate(epoch(self.material, self.recipe.sampling, settings.seed, number)):
@@ -218,9 +226,10 @@ class _Run:
         batch = self.material.batch(clips[own], self.network.sees)
         faces, sound = self._inputs(batch, chance)
         truths = {task: self.material.truth(task, clips) for task in self.material.tasks}
-        values = {task: torch.from_numpy(truth[0]) for task, truth in truths.items()}
-        known = {task: torch.from_numpy(truth[1]) for task, truth in truths.items()}
-        with precision(self.recipe.optimisation):
+        values = {task: torch.from_numpy(truth[0]).to(self.device) for task, truth in truths.items()}
+        known = {task: torch.from_numpy(truth[1]).to(self.device) for task, truth in truths.items()}
+        values, known = self.objective.targets(values, known)
+        with precision(self.recipe.optimisation, self.device):
             loss, terms = self.trained(faces, sound, values, known, own)
         return loss, terms
 
@@ -229,10 +238,11 @@ class _Run:
         faces = None
         if batch.crops is not None:
             crops = batch.crops.reshape(-1, *batch.crops.shape[2:])
-            pixels = torch.from_numpy(self.material.preprocessing.arrays(crops))
+            pixels = torch.from_numpy(self.material.preprocessing.arrays(crops)).to(self.device)
             stored = pixels.view(*batch.crops.shape[:2], *pixels.shape[2:])
             faces = augment(stored, self.recipe.preprocessing.size, self.recipe.augmentation, chance)
-        return faces, torch.from_numpy(batch.sound) if batch.sound is not None else None
+        sound = torch.from_numpy(batch.sound).to(self.device) if batch.sound is not None else None
+        return faces, sound
 
     def _no_number(self, number: int, step: int, loss: Tensor, terms: Terms, clips: IntArray) -> str:
         """Return the message of a loss, or a gradient, that is no longer a number."""
@@ -338,7 +348,12 @@ def _is_done(recipe: Recipe, place: Path) -> bool:
 
 
 def _begin(
-    recipe: Recipe, data: Sequence[Prepared], place: Path, start: list[Path], teacher: Path | None
+    recipe: Recipe,
+    data: Sequence[Prepared],
+    place: Path,
+    start: list[Path],
+    teacher: Path | None,
+    device: torch.device,
 ) -> _Run:
     """Return a stage that is ready to go.
 
@@ -346,16 +361,18 @@ def _begin(
         SettingsError: it does not fit the data; the stage is named.
     """
     try:
-        chosen = _chosen(recipe, data)
-        materials = _training_material(recipe, chosen, teacher), validation_material(chosen, recipe)
+        chosen = _chosen(recipe, data, device)
+        materials = _training_material(recipe, chosen, teacher, device), validation_material(chosen, recipe)
         told = [f"what is unknown in the training part is what {teacher} says"] if teacher else []
         hashes = [[d.index.database, *sorted(d.manifest.get("sha256", {}).values())] for d in chosen]
-        return _Run(recipe, materials, place, start, _Facts(hashes, told))
+        return _Run(recipe, materials, place, start, _Facts(hashes, told), device)
     except SettingsError as error:
         raise SettingsError(f"{recipe.name}: {error}") from error
 
 
-def _training_material(recipe: Recipe, data: Sequence[Prepared], teacher: Path | None) -> Material:
+def _training_material(
+    recipe: Recipe, data: Sequence[Prepared], teacher: Path | None, device: torch.device
+) -> Material:
     """Return the clips of the training part, filled by a teacher where there is one.
 
     Raises:
@@ -368,7 +385,7 @@ def _training_material(recipe: Recipe, data: Sequence[Prepared], teacher: Path |
     if teacher is not None:
         network, theirs, _ = load_network(teacher)
         _check_preprocessing(theirs, data)
-        material = material.filled(taught(network, theirs, data))
+        material = material.filled(taught(network.to(device), theirs, data))
     unknown = [task.name for task in material.tasks if not material.knows(task)]
     if unknown:
         raise SettingsError(f"no prepared database has labels for {', '.join(unknown)} in the training part")
@@ -419,7 +436,7 @@ class _Trained(nn.Module):
         return self.objective(terms), terms
 
 
-def _chosen(recipe: Recipe, data: Sequence[Prepared]) -> list[Prepared]:
+def _chosen(recipe: Recipe, data: Sequence[Prepared], device: torch.device) -> list[Prepared]:
     """Return the databases a recipe learns from.
 
     Raises:
@@ -431,8 +448,10 @@ def _chosen(recipe: Recipe, data: Sequence[Prepared]) -> list[Prepared]:
         raise SettingsError(f"wants {missing[0]}; prepared are {', '.join(names)}")
     chosen = [d for d in data if not recipe.databases or d.index.database in recipe.databases]
     _check_preprocessing(recipe, chosen)
-    if recipe.optimisation.precision == "bf16" and not native_bf16():
-        raise SettingsError("precision is bf16, but this processor computes it many times slower; use auto")
+    if recipe.optimisation.precision == "bf16" and not native_bf16(device):
+        raise SettingsError(
+            f"precision is bf16, but this {device.type} computes it many times slower; use auto"
+        )
     return chosen
 
 

@@ -29,14 +29,14 @@ def validation_material(data: Sequence[Prepared], recipe: Recipe) -> Material:
     return Material(data, tuple(recipe.weights), "validation", frames, frames, hearing, fresh=True)
 
 
-def arrays(recipe: Recipe, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-    """Return what the network sees and hears of a batch, without changes."""
+def arrays(recipe: Recipe, batch: Batch, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
+    """Return what the network sees and hears of a batch, without changes, on its device."""
     faces = None
     if batch.crops is not None:
         crops = batch.crops.reshape(-1, *batch.crops.shape[2:])
         pixels = recipe.preprocessing.arrays(middle(crops, recipe.preprocessing.size))
-        faces = torch.from_numpy(pixels).view(*batch.crops.shape[:2], *pixels.shape[2:])
-    sound = torch.from_numpy(batch.sound) if batch.sound is not None else None
+        faces = torch.from_numpy(pixels).to(device).view(*batch.crops.shape[:2], *pixels.shape[2:])
+    sound = torch.from_numpy(batch.sound).to(device) if batch.sound is not None else None
     return faces, sound
 
 
@@ -44,13 +44,14 @@ def arrays(recipe: Recipe, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
 def said(network: Network, recipe: Recipe, material: Material) -> dict[Task, FloatArray]:
     """Return what a network says of all clips, task -> (clips, time, labels), in Predictions' units."""
     network.eval()
+    device = next(network.parameters()).device
     at_once = max(1, CLIPS // recipe.sampling.frames)
     parts: dict[Task, list[FloatArray]] = {task: [] for task in network.tasks}
     for start in range(0, len(material), at_once):
         clips = np.arange(start, min(start + at_once, len(material)))
-        raw, _ = network(*arrays(recipe, material.batch(clips, network.sees)))
+        raw, _ = network(*arrays(recipe, material.batch(clips, network.sees), device))
         for task in network.tasks:
-            parts[task].append(probabilities(task, raw[task.name].float()).numpy())
+            parts[task].append(probabilities(task, raw[task.name].float()).cpu().numpy())
     return {task: np.concatenate(arrays) for task, arrays in parts.items()}
 
 

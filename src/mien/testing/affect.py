@@ -2,7 +2,7 @@
 
     valence       only in the face: how far the mouth bends
     arousal       only in the sound: how loud a tone is
-    AU01, AU02    only in motion over time: the brows rise, the eyes rise; where they are in any one
+    AU01, AU02    only in motion over time: the brows turn up, the eyes open; how they stand in any one
                   frame tells nothing
     expression    happiness, neutral or sadness by valence, so that it and valence can help each other
 
@@ -49,7 +49,7 @@ def make_affect(
 
 
 def _traces(frames: int, rng: np.random.Generator) -> dict[str, FloatArray]:
-    """Return what happens in a clip: valence, arousal, and place and motion of brows and eyes."""
+    """Return what happens in a clip: valence, arousal, and how brows and eyes stand (0 to 1) and move."""
     traces: dict[str, FloatArray] = {name: _smooth(frames, rng) for name in ("valence", "arousal")}
     for name in ("brows", "eyes"):
         rising = np.zeros(frames, bool)
@@ -96,11 +96,11 @@ def _face(traces: dict[str, FloatArray], number: int, skin: int, ground: int) ->
     """Return a drawn face (SIZE, SIZE) of one frame."""
     image = np.full((4 * SIZE, 4 * SIZE), ground, np.uint8)
     cv2.ellipse(image, (128, 128), (92, 120), 0, 0, 360, skin, -1)
-    drop = int(28 * (0.5 - traces["eyes"][number]))
-    lift = int(40 * (traces["brows"][number] - 0.5))
+    height = round(2 + 20 * traces["eyes"][number])
+    tilt = round(40 * (traces["brows"][number] - 0.5))
     for side in (-1, 1):
-        cv2.ellipse(image, (128 + 40 * side, 106 + drop), (14, 9), 0, 0, 360, 40, -1)
-        cv2.line(image, (128 + 22 * side, 56 - lift), (128 + 60 * side, 56 - lift), 50, 7)
+        cv2.ellipse(image, (128 + 40 * side, 112), (18, height), 0, 0, 360, 40, -1)
+        cv2.line(image, (128 + 20 * side, 62 + tilt), (128 + 62 * side, 62 - tilt), 50, 9)
     x = np.linspace(-44, 44, 23)
     bend = 26 * traces["valence"][number] * (1 - (x / 44) ** 2)
     mouth = np.stack([128 + x, 180 + bend - 13 * traces["valence"][number]], axis=1).round().astype(np.int32)
