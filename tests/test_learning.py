@@ -15,7 +15,7 @@ import torch
 from mien.benchmark import evaluate
 from mien.bundle import Bundle
 from mien.databases import fer2013
-from mien.errors import BundleError, DatabaseError, MienError, OutputError, SettingsError
+from mien.errors import BundleError, DatabaseError, InputError, MienError, OutputError, SettingsError
 from mien.inputs import Preprocessing, middle
 from mien.learning import checkpoint
 from mien.learning.augmentation import augment
@@ -38,6 +38,7 @@ from mien.preparation.run import Options, prepare
 from mien.tasks import EXPRESSION_7, EXPRESSION_8_CONTEMPT
 from mien.testing.databases.fer2013 import make_fer2013
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RECIPES = Path(__file__).parent.parent / "recipes"
 SMALL = Recipe(
     name="small",
@@ -59,7 +60,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "prepared"
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted([*RECIPES.glob("*.toml"), *BENCHMARKS.glob("*.toml")]), ids=lambda p: p.name
+)
 def test_every_shipped_recipe_parses_and_builds(path: Path) -> None:
     for recipe in read(path):
         with torch.device("meta"):  # shapes alone: VGG-16 with its layers has 50 million weights
@@ -270,6 +273,16 @@ def test_export_is_refused_when_onnx_and_torch_differ(prepared: Path, tmp_path: 
     assert largest_difference(network, recipe, bundle) == float("inf")
     with pytest.raises(OutputError, match="exists already"):
         export(last, tmp_path / "bundle", {})
+
+
+def test_weights_that_do_not_fit_their_recipe_are_refused(prepared: Path, tmp_path: Path) -> None:
+    short = replace(SMALL, optimisation=replace(SMALL.optimisation, epochs=1))
+    last = train([short], [Prepared.open(prepared)], tmp_path / "run", quiet=True)
+    tensors, record = checkpoint.load(last)
+    record["recipe"]["network"]["backbone"]["stem"] += 1
+    checkpoint.save(last, tensors, record)
+    with pytest.raises(InputError, match=r"last\.safetensors: its weights do not fit the network"):
+        load_network(last)
 
 
 def test_export_leaves_nothing_behind_when_refused(

@@ -16,14 +16,10 @@ from mien.learning.losses import (
     UncertaintyWeights,
     binary,
     concordance,
-    concordance_of,
     cross_entropy,
     full,
     gathered,
     intensity,
-    joint,
-    moments,
-    pooled,
     squared,
     total,
 )
@@ -309,36 +305,13 @@ def test_batch_and_time_are_one_set_not_a_mean_of_clips() -> None:
     assert sum(each) / 2 == pytest.approx(0.6988940856, abs=5e-11)
 
 
-def test_moments_of_parts_pool_to_those_of_the_whole() -> None:
-    raw, target, known = batch(rows=9)
-    known[:2] = False
-    known[2:, :, 1] = False
-    raw.requires_grad_()
-    cuts = [slice(0, 2), slice(2, 3), slice(3, 9)]
-    whole = moments(raw, target, known)
-    parts = pooled(torch.stack([moments(raw[cut], target[cut], known[cut]) for cut in cuts]))
-    torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-14)
-    gradients = [torch.autograd.grad(concordance_of(m)[0], raw)[0] for m in (whole, parts)]
-    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-10, atol=1e-14)
-    assert gradients[0].abs().max() > 1e-3
-
-
-def test_pooled_constants_stay_undefined() -> None:
-    known = torch.ones(7, 1, dtype=torch.bool)
-    for value in (0.1, -0.7, 1 / 3):
-        parts = [torch.full((n, 1), value) for n in (7, 3, 5)]
-        merged = pooled(torch.stack([moments(p, p, known[: len(p)].expand(p.shape)) for p in parts[1:]]))
-        assert [part.item() for part in concordance_of(merged)] == [0.0, 0]
-
-
 # Several processes
 
 WORKER = """
 import sys, torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
-from mien.learning.losses import UncertaintyWeights, binary, concordance_of, cross_entropy
-from mien.learning.losses import gathered, joint, moments, pooled
+from mien.learning.losses import UncertaintyWeights, binary, concordance, cross_entropy, gathered
 
 class Whole(nn.Module):
     def __init__(self):
@@ -346,12 +319,12 @@ class Whole(nn.Module):
         self.net = nn.Linear(6, 8)
         self.weights = UncertaintyWeights({"va": .5, "ex": 1., "au": 1.})
     def forward(self, x, y, known):
-        raw = self.net(x)
-        va = concordance_of(pooled(gathered(moments(raw[..., :2], y[..., :2], known[..., :2]))))
+        raw = gathered(self.net(x)).flatten(0, 1)
+        va = concordance(raw[..., :2], y[..., :2], known[..., :2])
         weights = torch.tensor([.2, 1., 3.], dtype=torch.float64)
         distribution = torch.softmax(y[..., 2:5], -1)
-        ex = joint(cross_entropy(raw[..., 2:5], distribution, known[..., 2:5], weights, .1))
-        au = joint(binary(raw[..., 5:], torch.sigmoid(y[..., 5:]), known[..., 5:]))
+        ex = cross_entropy(raw[..., 2:5], distribution, known[..., 2:5], weights, .1)
+        au = binary(raw[..., 5:], torch.sigmoid(y[..., 5:]), known[..., 5:])
         return self.weights({"va": va, "ex": ex, "au": au}), va[1]
 
 def run(rows, wrap):
@@ -363,14 +336,14 @@ def run(rows, wrap):
     known[:5, :, 0] = False
     known[:5, :, 5:] = False
     outer = wrap(whole)
-    loss, labels = outer(x[rows], y[rows], known[rows])
+    loss, labels = outer(x[rows], y, known)
     loss.backward()
     return [loss.detach(), labels, *(p.grad for p in whole.parameters())]
 
 rank, store, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 alone = run(slice(None), lambda whole: whole)
 distributed.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
-part = run(slice(5) if rank == 0 else slice(5, None), DistributedDataParallel)
+part = run(slice(6) if rank == 0 else slice(6, None), DistributedDataParallel)
 torch.save([alone, part], out)
 distributed.destroy_process_group()
 """
@@ -395,10 +368,9 @@ def test_two_processes_train_as_one_with_the_joint_batch(tmp_path: Path) -> None
         torch.testing.assert_close(part, alone, rtol=1e-12, atol=1e-14)
 
 
-def test_alone_a_term_is_its_own() -> None:
-    term = squared(*batch())
-    torch.testing.assert_close(joint(term), term)
-    assert gathered(term[1]).tolist() == [term[1].item()]
+def test_alone_what_is_gathered_is_ones_own() -> None:
+    said, _, _ = batch()
+    assert torch.equal(gathered(said), said.unsqueeze(0))
 
 
 # The sum of tasks

@@ -24,16 +24,16 @@ def augment(stored: Tensor, size: int, settings: AugmentationSettings, generator
     """
     batch, time, channels, side, _ = stored.shape
     moved = _moved(stored.reshape(batch, time * channels, side, side), size, settings, generator)
-    chosen = torch.flatten(_uniform(batch, 0, 1, generator) < settings.blur)
+    chosen = torch.flatten(_uniform(moved, 0, 1, generator) < settings.blur)
     moved[chosen] = functional.avg_pool2d(moved[chosen], 3, 1, 1, count_include_pad=False)
     lit = _lit(moved, settings, generator)
     shown = _hidden(lit, settings.hidden, generator)
     return shown.reshape(batch, time, channels, size, size)
 
 
-def _uniform(batch: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+def _uniform(clips: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Return one random number per clip, (batch, 1, 1, 1)."""
-    drawn = torch.rand(batch, 1, 1, 1, generator=generator, device=generator.device)
+    drawn = torch.rand(len(clips), 1, 1, 1, generator=generator, device=clips.device)
     return drawn * (high - low) + low
 
 
@@ -42,7 +42,7 @@ def _moved(frames: Tensor, size: int, settings: AugmentationSettings, generator:
     batch, side = frames.shape[0], frames.shape[-1]
 
     def draw(reach: float) -> Tensor:
-        return _uniform(batch, -reach, reach, generator).reshape(batch)
+        return _uniform(frames, -reach, reach, generator).reshape(batch)
 
     angle = torch.deg2rad(draw(settings.turn))
     scale = size / side / (1 + draw(settings.zoom))
@@ -60,24 +60,23 @@ def _moved(frames: Tensor, size: int, settings: AugmentationSettings, generator:
 
 def _lit(frames: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
     """Return crops with other contrast, brightness, gamma and noise."""
-    batch = frames.shape[0]
-    exponent = torch.exp(_uniform(batch, -1, 1, generator) * math.log(settings.gamma))
+    exponent = torch.exp(_uniform(frames, -1, 1, generator) * math.log(settings.gamma))
     lit = ((frames.clamp(-1, 1) + 1) / 2).pow(exponent) * 2 - 1
     mean = lit.mean(dim=(1, 2, 3), keepdim=True)
-    lit = (lit - mean) * (1 + _uniform(batch, -settings.contrast, settings.contrast, generator)) + mean
-    lit = lit + _uniform(batch, -settings.brightness, settings.brightness, generator)
-    sigma = _uniform(batch, 0, settings.noise, generator)
+    lit = (lit - mean) * (1 + _uniform(frames, -settings.contrast, settings.contrast, generator)) + mean
+    lit = lit + _uniform(frames, -settings.brightness, settings.brightness, generator)
+    sigma = _uniform(frames, 0, settings.noise, generator)
     noise = torch.randn(lit.shape, generator=generator, device=lit.device)
     return (lit + noise * sigma).clamp(-1, 1)
 
 
 def _hidden(frames: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Return crops of which some have a rectangle of one random grey over them."""
-    batch, _, height, width = frames.shape
+    height, width = frames.shape[2:]
     y = torch.arange(height, device=frames.device).view(1, 1, height, 1)
     x = torch.arange(width, device=frames.device).view(1, 1, 1, width)
-    top, left = _uniform(batch, 0, height, generator), _uniform(batch, 0, width, generator)
-    tall, wide = (_uniform(batch, 0.15 * height, 0.45 * height, generator) for _ in range(2))
+    top, left = _uniform(frames, 0, height, generator), _uniform(frames, 0, width, generator)
+    tall, wide = (_uniform(frames, 0.15 * height, 0.45 * height, generator) for _ in range(2))
     inside = (y >= top - tall / 2) & (y < top + tall / 2) & (x >= left - wide / 2) & (x < left + wide / 2)
-    chosen = _uniform(batch, 0, 1, generator) < share
-    return torch.where(inside & chosen, _uniform(batch, -1, 1, generator), frames)
+    chosen = _uniform(frames, 0, 1, generator) < share
+    return torch.where(inside & chosen, _uniform(frames, -1, 1, generator), frames)

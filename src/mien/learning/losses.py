@@ -10,8 +10,7 @@ A term is such a pair. `total` divides each once by its count and adds them up. 
 float32 or wider, whatever autocast made of the network's outputs; where a mask says unknown, values may be
 anything (NaN too) and get a gradient of exactly 0.
 
-Several processes train as one if each makes its terms those of the joint batch first:
-`concordance_of(pooled(gathered(moments(...))))` for concordance, `joint(term)` for all others.
+Several processes train as one if each computes its terms from what all of them said (`gathered`).
 """
 
 from collections.abc import Mapping
@@ -115,6 +114,9 @@ def concordance(prediction: Tensor, target: Tensor, known: Tensor) -> Term:
     equal; other labels add exactly 0 and no gradient. A target that is constant costs 1 without a
     gradient, since its CCC is 0 whatever is predicted.
 
+    1 - CCC is computed as the mean squared error over the sum of both variances and the squared gap between
+    the means, in which nothing cancels; it equals 1 - 2 cov / (var + var + gap^2).
+
     Args:
         prediction: (..., labels) on the scale of the target.
         target: (..., labels).
@@ -123,60 +125,17 @@ def concordance(prediction: Tensor, target: Tensor, known: Tensor) -> Term:
     Raises:
         ValueError: the shapes differ.
     """
-    return concordance_of(moments(prediction, target, known))
-
-
-def moments(prediction: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    """Return all that concordance needs to know of a set, (6, labels), of a size that never changes.
-
-    The rows are the number of known cells, the mean of the target, the mean of prediction - target, and
-    sums of squares about their means: of the prediction, of the target and of prediction - target.
-
-    Args:
-        prediction: (..., labels).
-        target: (..., labels).
-        known: (..., labels) bool.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
     prediction, target = (cells.reshape(-1, known.shape[-1]) for cells in _cleared(known, prediction, target))
     weight = known.reshape(prediction.shape).to(prediction.dtype)
+    number = weight.sum(dim=0)
     _, predicted = _centred(prediction, weight)
-    middle, true = _centred(target, weight)
+    _, true = _centred(target, weight)
     gap, apart = _centred(prediction - target, weight)
     squares = [(weight * deviation**2).sum(dim=0) for deviation in (predicted, true, apart)]
-    return torch.stack([weight.sum(dim=0), middle, gap, *squares])
-
-
-def pooled(parts: Tensor) -> Tensor:
-    """Return the moments (6, labels) of the union of several sets, from theirs.
-
-    Args:
-        parts: (sets, 6, labels), each as `moments` makes them.
-    """
-    number, target, gap, *squares = parts.unbind(dim=1)
-    middle, true = _centred(target, number)
-    difference, apart = _centred(gap, number)
-    _, predicted = _centred(target + gap, number)
-    sums = [
-        (within + number * deviation**2).sum(dim=0)
-        for within, deviation in zip(squares, (predicted, true, apart), strict=True)
-    ]
-    return torch.stack([number.sum(dim=0), middle, difference, *sums])
-
-
-def concordance_of(moments: Tensor) -> Term:
-    """Return what `concordance` returns, from the moments (6, labels) of a set.
-
-    1 - CCC is the mean squared error over the sum of both variances and the squared gap between the
-    means, in which nothing cancels; it equals 1 - 2 cov / (var + var + gap^2) (Lin 1989).
-    """
-    number, _, gap, predicted, true, apart = moments.unbind()
-    above = apart + number * gap**2
-    below = predicted + true + number * gap**2
+    above = squares[2] + number * gap**2
+    below = squares[0] + squares[1] + number * gap**2
     defined = (number >= 2) & (below >= torch.finfo(below.dtype).tiny)
-    varied = defined & (true > 0)
+    varied = defined & (squares[1] > 0)
     each = above.masked_fill(~varied, 0) / below.masked_fill(~varied, 1)
     return (each + (defined & ~varied)).sum(), defined.sum()
 
@@ -197,11 +156,6 @@ def gathered(own: Tensor) -> Tensor:
     distributed.all_gather(parts, still)
     parts[distributed.get_rank()] = still + size * (own - still)
     return torch.stack(parts)
-
-
-def joint(term: Term) -> Term:
-    """Return a term over all processes, of any loss but concordance (pool its moments instead)."""
-    return gathered(term[0]).sum(dim=0), gathered(term[1]).sum(dim=0)
 
 
 def total(terms: Mapping[str, Term], weights: Mapping[str, float]) -> Tensor:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mien.arrays import IntArray
-from mien.errors import MienError, SettingsError
+from mien.errors import InputError, MienError, SettingsError
 from mien.files import explained, whole_file
 from mien.learning import checkpoint, parallel
 from mien.learning.augmentation import augment
@@ -82,12 +82,15 @@ def load_network(path: Path) -> tuple[Network, Recipe, dict[str, float]]:
     """Return the averaged network of a checkpoint, its recipe and its validation scores.
 
     Raises:
-        InputError: the file is not a checkpoint of a run.
+        InputError: the file is not a checkpoint of a run, or its weights do not fit its recipe.
     """
     tensors, record = checkpoint.load(path)
     recipe = Recipe.from_json(record["recipe"])
     network = Network(recipe)
-    network.load_state_dict(_part(tensors, "average."))
+    try:
+        network.load_state_dict(_part(tensors, "average."))
+    except RuntimeError as error:
+        raise InputError(f"{path}: its weights do not fit the network of its recipe ({error})") from error
     return network.eval(), recipe, record["scores"]
 
 

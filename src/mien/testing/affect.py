@@ -52,18 +52,24 @@ def _traces(frames: int, rng: np.random.Generator) -> dict[str, FloatArray]:
     """Return what happens in a clip: valence, arousal, and how brows and eyes stand (0 to 1) and move."""
     traces: dict[str, FloatArray] = {name: _smooth(frames, rng) for name in ("valence", "arousal")}
     for name in ("brows", "eyes"):
-        rising = np.zeros(frames, bool)
-        place = np.zeros(frames)
-        at, here = 0, rng.uniform()
-        while at < frames:
-            length = int(rng.integers(12, 28))
-            up = bool(rng.integers(2))
-            ramp = np.arange(length) * 0.1 * (1 if up else -1)
-            piece = (here + ramp)[: frames - at] % 1.0
-            place[at : at + len(piece)], rising[at : at + len(piece)] = piece, up
-            here, at = float(piece[-1]), at + length
-        traces[name], traces[f"{name}_rising"] = place, rising.astype(float)
+        traces[name], traces[f"{name}_rising"] = _swing(frames, rng)
     return traces
+
+
+def _swing(frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return a place in 0 to 1 that moves by 0.1 a frame, and 1 where it has just risen, 0 where fallen.
+
+    It turns at both ends and by chance, so that any place is as often reached rising as falling.
+    """
+    place, rising = np.zeros(frames), np.zeros(frames)
+    here, up = rng.uniform(), bool(rng.integers(2))
+    for frame in range(frames):
+        up = up != (rng.random() < 0.1)
+        here += 0.1 if up else -0.1
+        if not 0 <= here <= 1:
+            here, up = (-here if here < 0 else 2 - here), not up
+        place[frame], rising[frame] = here, up
+    return place, rising
 
 
 def _smooth(frames: int, rng: np.random.Generator) -> FloatArray:
@@ -96,8 +102,8 @@ def _face(traces: dict[str, FloatArray], number: int, skin: int, ground: int) ->
     """Return a drawn face (SIZE, SIZE) of one frame."""
     image = np.full((4 * SIZE, 4 * SIZE), ground, np.uint8)
     cv2.ellipse(image, (128, 128), (92, 120), 0, 0, 360, skin, -1)
-    height = round(2 + 20 * traces["eyes"][number])
-    tilt = round(40 * (traces["brows"][number] - 0.5))
+    height = round(2 + 26 * traces["eyes"][number])
+    tilt = round(56 * (traces["brows"][number] - 0.5))
     for side in (-1, 1):
         cv2.ellipse(image, (128 + 40 * side, 112), (18, height), 0, 0, 360, 40, -1)
         cv2.line(image, (128 + 20 * side, 62 + tilt), (128 + 62 * side, 62 - tilt), 50, 9)
