@@ -1,7 +1,7 @@
 """What the shipped recipes cost: weights, memory of a training step, and how much of it is waiting for data.
 
     python benchmarks/recipes.py [RECIPE.toml ...] [--threads N] [--gigabytes 16]
-    python benchmarks/recipes.py [RECIPE.toml ...] --data PREPARED [--threads N] [--device cuda]
+    python benchmarks/recipes.py [RECIPE.toml ...] --data PREPARED [--threads N] [--device cuda] [--clips 8]
 
 The first prints of each stage the number of weights and the greatest resident memory of a process that takes
 one training step (random pictures, sound and labels of the recipe's batch, forward, backward, optimiser; its
@@ -54,11 +54,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="prepared database for the second table")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--gigabytes", type=float, default=16.0)
+    parser.add_argument(
+        "--clips", type=int, help="most clips in a step of the second table, for large networks"
+    )
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="of the second table")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.data:
-        print_waiting(options.recipes, Prepared.open(options.data), torch.device(options.device))
+        device = torch.device(options.device)
+        print_waiting(options.recipes, Prepared.open(options.data), device, options.clips)
     else:
         print_memory(options.recipes, options.threads, options.gigabytes)
 
@@ -182,14 +186,15 @@ class Watch(tqdm):  # type: ignore[misc]
             raise EnoughError
 
 
-def print_waiting(paths: list[Path], data: Prepared, device: torch.device) -> None:
+def print_waiting(paths: list[Path], data: Prepared, device: torch.device, most: int | None) -> None:
     """Print clips' frames per second of training and of steps on a batch in memory."""
     print("| recipe | stage | clips x frames | training, frames/s | from memory, frames/s | share |")
     print("|---|---|---|---|---|---|", flush=True)
     for path, recipe in stages(paths):
-        sampling = recipe.sampling
+        sampling = replace(recipe.sampling, batch=min(recipe.sampling.batch, most or recipe.sampling.batch))
+        alone = replace(recipe, start=(), teacher="", databases=(), sampling=sampling)
         with tempfile.TemporaryDirectory() as place:
-            run = _begin(replace(recipe, start=(), databases=()), [data], Path(place), [], None, device)
+            run = _begin(alone, [data], Path(place), [], None, device)
             training, memory = [], []
             for _ in range(ROUNDS):
                 training += as_it_is(run)

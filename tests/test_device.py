@@ -30,7 +30,7 @@ WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine
 def test_a_step_of_all_parts_stays_on_its_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporal: str
 ) -> None:
-    """On "meta", which stands for the GPU, tensors have no numbers, and torch does not mix them with others."""
+    """On "meta", the GPU of this test, tensors have no numbers, and torch does not mix them with others."""
     rng = np.random.default_rng(0)
     labels = {
         VALENCE_AROUSAL: rng.uniform(-1, 1, (16, 2)).astype(np.float32),
