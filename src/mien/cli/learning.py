@@ -1,11 +1,15 @@
 """The commands that train, export and score networks."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mien.cli.main import FILE, FOLDER, guarded, main
 from mien.errors import MienError
+
+if TYPE_CHECKING:
+    from mien.preparation.prepared import Prepared
 
 
 @main.command()
@@ -24,10 +28,21 @@ from mien.errors import MienError
     type=click.Choice(["auto", "cpu", "cuda"]),
     help="What computes; auto takes a GPU where torch finds one.",
 )
+@click.option(
+    "--fold",
+    type=click.IntRange(1),
+    help="Train on this fold of each database that is scored by folds of its subjects.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @guarded
 def train(
-    recipe: Path, prepared: tuple[Path, ...], output: Path, threads: int, device: str, quiet: bool
+    recipe: Path,
+    prepared: tuple[Path, ...],
+    output: Path,
+    threads: int,
+    device: str,
+    fold: int | None,
+    quiet: bool,
 ) -> None:
     r"""Train a network by a recipe on one or more prepared databases; started again, it goes on.
 
@@ -35,6 +50,7 @@ def train(
     Examples:
         mien train recipes/expression_fast.toml prepared/fer2013 -o runs/expression_fast
         mien train recipes/compact.toml prepared/aff_wild2 prepared/raf_db -o runs/compact
+        mien train my_recipe.toml prepared/disfa -o runs/disfa_1 --fold 1
         torchrun --nproc-per-node 2 -m mien train recipes/mt_vgg.toml prepared/aff_wild2 -o runs/mt_vgg
     """
     from mien.preparation.prepared import Prepared
@@ -45,6 +61,8 @@ def train(
     from mien.learning.training import train as train_network
 
     opened = [Prepared.open(folder) for folder in prepared]
+    if fold is not None:
+        opened = in_folds(opened, fold)
     last = train_network(read(recipe), opened, output, threads, quiet, device)
     if rank() == 0:
         click.echo(last)
@@ -91,6 +109,26 @@ def evaluate(bundle: Path, prepared: Path, split: str) -> None:
     opened = Bundle.load(shipped() if str(bundle) == "shipped" else bundle, threads=0)
     for score in evaluate_bundle(opened, Prepared.open(prepared), split):
         click.echo(str(score))
+
+
+def in_folds(opened: list["Prepared"], number: int) -> list["Prepared"]:
+    """Return databases in the parts of a fold of their first protocol with folds of subjects.
+
+    Those without such a protocol keep their own parts.
+
+    Raises:
+        MienError: there is none with such a protocol, or not so many folds.
+    """
+    from mien.databases import DATABASES
+
+    folded = []
+    for data in opened:
+        protocols = [p for p in DATABASES[data.index.database].protocols if p.by == "subject"]
+        folded.append(data.of_fold(protocols[0], number) if protocols else data)
+    if not any(data.fold for data in folded):
+        names = ", ".join(data.index.database for data in opened)
+        raise MienError(f"--fold: {names} has parts of its own and no folds of subjects; leave it out")
+    return folded
 
 
 def needs_torch() -> None:

@@ -13,6 +13,7 @@ from mien.arrays import FloatArray
 from mien.bundle import Bundle, write_record
 from mien.errors import BundleError, InputError
 from mien.files import whole_folder
+from mien.learning.checkpoint import record
 from mien.learning.network import Network, probabilities
 from mien.learning.recipe import Recipe
 from mien.learning.training import load_network
@@ -59,13 +60,16 @@ def export(checkpoint: Path, out: Path, card: dict[str, Any]) -> float:
     Args:
         checkpoint: of a training run.
         out: the bundle folder to make; it must not exist.
-        card: what is to be known about it: training data, licence, scores, limits.
+        card: what is to be known about it: training data, licence, scores, limits. To it is added
+            "trained_on": name and fold of each database that the run says it learned from.
 
     Raises:
         BundleError: ONNX and torch differ by more than 1e-4 on fresh random input.
         OutputError: `out` exists or cannot be written.
     """
     network, recipe, _ = load_network(checkpoint)
+    learned = record(checkpoint).get("data", [])
+    card = {**card, "trained_on": [{"database": name, "fold": fold} for name, fold, *_ in learned]}
     with whole_folder(out) as place:
         write_onnx(network, recipe, place / "model.onnx")
         hearing = recipe.hearing if network.hears else None

@@ -150,15 +150,8 @@ class Material:
     def _sound(self, clip: int) -> FloatArray:
         """Return what is heard at each frame of a clip, (t, 1, bands, steps)."""
         assert self._hearing is not None
-        prepared, rows = self._data[self.sources[clip]], self.rows[clip]
-        times = prepared.index.seconds[rows]
-        file = prepared.index.sound.at(int(rows[0]))
-        if not np.isfinite(times).all() or file not in prepared.sounds:
-            return self._hearing.silence(len(rows))
-        before, after = self._hearing.context
-        start, end = times[0] - before, times[-1] + after
-        samples, known = prepared.sounds.between(file, float(start), float(end))
-        return self._hearing.arrays(samples, known, times, float(start))[0]
+        prepared: Prepared = self._data[self.sources[clip]]
+        return prepared.heard(self._hearing, self.rows[clip])
 
     def describe(self, clip: int) -> str:
         """Return where a clip comes from, for messages."""

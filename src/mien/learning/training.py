@@ -71,7 +71,7 @@ def train(
     for recipe in stages:
         place = places[recipe.name]
         with explained(place):
-            if not _is_done(recipe, place):
+            if not _is_done(recipe, place, _identity(_named(recipe, data))):
                 start = [places[name] / "best.safetensors" for name in recipe.start]
                 teacher = places[recipe.teacher] / "best.safetensors" if recipe.teacher else None
                 _begin(recipe, data, place, start, teacher, chosen).go(quiet)
@@ -124,7 +124,7 @@ class _Run:
 
     Args:
         recipe: of the stage.
-        materials: the training and the validation part.
+        materials: the training and the validation part, None where there is no such part.
         place: the folder.
         start: checkpoints whose weights it starts from.
         facts: what else it is made of.
@@ -134,7 +134,7 @@ class _Run:
     def __init__(
         self,
         recipe: Recipe,
-        materials: tuple[Material, Material],
+        materials: tuple[Material, Material | None],
         place: Path,
         start: list[Path],
         facts: "_Facts",
@@ -303,8 +303,6 @@ class _Run:
             parallel.wait()
             return _Progress()
         tensors, record = checkpoint.load(path)
-        if record.get("data", self.facts.data) != self.facts.data:
-            raise SettingsError(f"{self.place}: holds a run on other data; choose another folder")
         self.network.load_state_dict(_part(tensors, "network."))
         self.objective.load_state_dict(_part(tensors, "objective."))
         for name, value in _part(tensors, "average.").items():
@@ -323,7 +321,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a run is made of: name and hashes of each database, and lines for people."""
+    """What a run is made of: name, fold and hashes of each database, and lines for people."""
 
     data: list[list[str]]
     told: list[str]
@@ -334,11 +332,11 @@ def _progress(record: dict[str, Any]) -> _Progress:
     return _Progress(record["epoch"] + 1, record["best"], record["best_epoch"], record["scores"])
 
 
-def _is_done(recipe: Recipe, place: Path) -> bool:
+def _is_done(recipe: Recipe, place: Path, identity: list[list[str]]) -> bool:
     """Return whether a stage has nothing left to do.
 
     Raises:
-        SettingsError: the folder holds a run of another recipe.
+        SettingsError: the folder holds a run of another recipe, or on other data.
     """
     path = place / "last.safetensors"
     if not path.exists():
@@ -347,6 +345,8 @@ def _is_done(recipe: Recipe, place: Path) -> bool:
     theirs = Recipe.from_json(record["recipe"])
     if theirs != recipe or [*theirs.tasks] != [*recipe.tasks]:
         raise SettingsError(f"{place}: holds a run of another recipe; choose another folder")
+    if record.get("data", identity) != identity:
+        raise SettingsError(f"{place}: holds a run on other data; choose another folder")
     return _progress(record).ended(recipe.optimisation)
 
 
@@ -367,8 +367,7 @@ def _begin(
         chosen = _chosen(recipe, data, device)
         materials = _training_material(recipe, chosen, teacher, device), validation_material(chosen, recipe)
         told = [f"what is unknown in the training part is what {teacher} says"] if teacher else []
-        hashes = [[d.index.database, *sorted(d.manifest.get("sha256", {}).values())] for d in chosen]
-        return _Run(recipe, materials, place, start, _Facts(hashes, told), device)
+        return _Run(recipe, materials, place, start, _Facts(_identity(chosen), told), device)
     except SettingsError as error:
         raise SettingsError(f"{recipe.name}: {error}") from error
 
@@ -439,6 +438,16 @@ class _Trained(nn.Module):
         return self.objective(terms), terms
 
 
+def _named(recipe: Recipe, data: Sequence[Prepared]) -> list[Prepared]:
+    """Return the databases that a recipe names, all where it names none."""
+    return [d for d in data if not recipe.databases or d.index.database in recipe.databases]
+
+
+def _identity(data: Sequence[Prepared]) -> list[list[str]]:
+    """Return name, fold and hashes of each database."""
+    return [[d.index.database, d.fold, *sorted(d.manifest.get("sha256", {}).values())] for d in data]
+
+
 def _chosen(recipe: Recipe, data: Sequence[Prepared], device: torch.device) -> list[Prepared]:
     """Return the databases a recipe learns from.
 
@@ -449,7 +458,7 @@ def _chosen(recipe: Recipe, data: Sequence[Prepared], device: torch.device) -> l
     missing = [name for name in recipe.databases if name not in names]
     if missing:
         raise SettingsError(f"wants {missing[0]}; prepared are {', '.join(names)}")
-    chosen = [d for d in data if not recipe.databases or d.index.database in recipe.databases]
+    chosen = _named(recipe, data)
     _check_preprocessing(recipe, chosen)
     if recipe.optimisation.precision == "bf16" and not native_bf16(device):
         raise SettingsError(

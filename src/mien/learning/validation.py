@@ -19,11 +19,13 @@ CLIPS = 256
 """Frames that are looked at together."""
 
 
-def validation_material(data: Sequence[Prepared], recipe: Recipe) -> Material:
-    """Return the clips of the validation part, each frame once at most.
+def validation_material(data: Sequence[Prepared], recipe: Recipe) -> Material | None:
+    """Return the clips of the validation part, each frame once at most; None where there is no such part.
 
     What is left of a video after its last whole clip is not looked at, nor are videos shorter than a clip.
     """
+    if not any(prepared.index.split.matches("validation").any() for prepared in data):
+        return None
     frames = recipe.sampling.frames
     hearing = recipe.hearing if recipe.network.streams != "picture" else None
     return Material(data, tuple(recipe.weights), "validation", frames, frames, hearing, fresh=True)
@@ -55,13 +57,16 @@ def said(network: Network, recipe: Recipe, material: Material) -> dict[Task, Flo
     return {task: np.concatenate(arrays) for task, arrays in parts.items()}
 
 
-def evaluate(network: Network, recipe: Recipe, material: Material) -> dict[str, float]:
+def evaluate(network: Network, recipe: Recipe, material: Material | None) -> dict[str, float]:
     """Return scores by name: of each task what its kind is scored by, and "score", the mean of the tasks'.
 
     Valence and arousal: mean CCC over all frames. Expressions: accuracy and macro F1, the latter is the
     task's score; counted are rows with one clear class, more than half of the distribution. Action units:
-    mean F1 at 0.5. Intensities: mean CCC. A task without labels here is NaN and left out of the mean.
+    mean F1 at 0.5. Intensities: mean CCC. A task without labels here is NaN and left out of the mean;
+    without any material there is but the mean, NaN.
     """
+    if material is None:
+        return {"score": float("nan")}
     predictions = said(network, recipe, material)
     scores: dict[str, float] = {}
     own: list[float] = []

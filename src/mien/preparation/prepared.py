@@ -17,7 +17,7 @@ and appears whole or not at all.
 import json
 import mmap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -26,8 +26,11 @@ import cv2
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, Image, IntArray, Rows
+from mien.databases.catalog import Protocol
 from mien.databases.index import Index
+from mien.databases.names import TEXT, Names
 from mien.errors import DatabaseError, MienError
+from mien.hearing import Hearing
 from mien.inputs import Preprocessing
 from mien.media.audio import RATE
 
@@ -153,6 +156,7 @@ class Prepared:
         sounds: by the file that the index names.
         preprocessing: what was done to make a crop; its size is that of the stored crops.
         manifest: what else is recorded: counts, settings, versions, hashes.
+        fold: which fold of which protocol the index's parts are; "" for the database's own parts.
     """
 
     index: Index
@@ -160,6 +164,7 @@ class Prepared:
     sounds: Sounds
     preprocessing: Preprocessing
     manifest: Mapping[str, Any]
+    fold: str = ""
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -199,6 +204,42 @@ class Prepared:
         ]
         first_rows = np.concatenate(starts) if starts else np.zeros(0, np.int64)
         return first_rows[:, None] + np.arange(frames)
+
+    def of_fold(self, protocol: Protocol, number: int) -> Self:
+        """Return the same rows in the parts of a protocol's fold; rows in none of them have the part "".
+
+        Args:
+            protocol: one of the database's.
+            number: of the fold, from 1.
+
+        Raises:
+            DatabaseError: the protocol has no such fold.
+        """
+        folds = list(protocol.parts(self.index))
+        if not 1 <= number <= len(folds):
+            raise DatabaseError(
+                f"{self.index.database}: {protocol.name!r} has folds 1 to {len(folds)}, got {number}"
+            )
+        codes = np.zeros(len(self.index), np.int32)
+        for code, rows in enumerate(folds[number - 1], start=1):
+            codes[rows] = code
+        split = Names(codes, np.array(["", "train", "validation", "test"], TEXT))
+        index = replace(self.index, split=split)
+        return replace(self, index=index, fold=f"fold {number} of {protocol.name}")
+
+    def heard(self, hearing: Hearing, rows: IntArray) -> FloatArray:
+        """Return what is heard at each of some frames of one recording, in order, (k, 1, bands, steps).
+
+        It is silence where the recording has no sound or its frames have no times.
+        """
+        times = self.index.seconds[rows]
+        file = self.index.sound.at(int(rows[0]))
+        if not np.isfinite(times).all() or file not in self.sounds:
+            return hearing.silence(len(rows))
+        before, after = hearing.context
+        start, end = float(times[0] - before), float(times[-1] + after)
+        samples, known = self.sounds.between(file, start, end)
+        return hearing.arrays(samples, known, times, start)[0]
 
 
 def _mapped(path: Path, kind: type[np.generic]) -> tuple[mmap.mmap | None, IntArray]:
