@@ -1,5 +1,6 @@
 """The commands about databases, as people type them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,29 @@ def test_list_of_one_tells_labels_protocols_licence_and_citation() -> None:
     for text in (database.licence, database.obtain, database.citation, "AU26", "3 folds of subjects"):
         assert text in told
     assert all(protocol.name in told for protocol in database.protocols)
+
+
+@pytest.mark.parametrize("name", ["affectnet", "aff_wild2", "fer2013", "sewa"])
+def test_list_of_one_tells_each_published_figure_with_its_note_and_source(name: str) -> None:
+    told = run("databases", "list", name).stdout
+    lines = told.splitlines()
+    database = DATABASES[name]
+    shown = [line for line in lines if re.match(r"    -?[0-9.]+ .* (19|20)[0-9]{2} \[[0-9]+\]$", line)]
+    assert len(shown) == len(database.published)
+    for figure in database.published:
+        (source,) = {line.split("]")[0] for line in lines if line.endswith(f"] {figure.source}")}
+        fits = [line for line in shown if line.split()[0] == f"{figure.value:g}" and figure.system in line]
+        assert any(line.endswith(f"{figure.year} {source.strip()}]") for line in fits)
+        assert all(text in told for text in (figure.note, figure.role, figure.part, figure.metric or ""))
+    assert ("none that could be verified" in told) == (not database.published)
+    for name, parts in database.sums.items():
+        assert f"  {name}: the sum of {', '.join(parts)}" in lines
+
+
+def test_list_of_one_tells_how_it_is_counted() -> None:
+    assert "accuracy (beside it macro F1), " in run("databases", "list", "affectnet").stdout
+    assert "of each recording by itself, then the mean" in run("databases", "list", "omg_emotion").stdout
+    assert "also stand in the training part are left out" in run("databases", "list", "fer2013").stdout
 
 
 def test_unknown_database_is_refused_with_the_known_ones(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def list_databases(name: str | None) -> None:
         tasks = ", ".join(f"{task.name} ({len(task)})" for task in database.tasks)
         click.echo(f"{key:<{width}}  {database.title}: {tasks}")
     click.echo(
-        "\nmien databases list NAME tells classes, protocols, licence, how to obtain it, what to cite."
+        "\nmien databases list NAME tells classes, protocols, figures that others published, licence, how to "
+        "obtain it, what to cite."
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mien.databases import published
 from mien.databases.catalog import VALIDATION_AS_TEST, Count, Database, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
@@ -151,6 +152,7 @@ DATABASE = Database(
             name="accuracy",
             task=EXPRESSION_7,
             metric="accuracy",
+            also=("mean recall",),
             aggregation="all clips of the validation part",
             folds=(VALIDATION_AS_TEST,),
             note="some papers leave out clips in which no face was found; here they count",
@@ -164,6 +166,7 @@ DATABASE = Database(
             for label, number in zip(CLASSES.values(), (133, 74, 81, 150, 144, 117, 74), strict=True)
         ),
     ),
+    published=published.AFEW,
     licence="For research that is not commercial, by agreement; the films are their owners'.",
     obtain="On request by its authors: cs.anu.edu.au/few.",
     citation="Dhall, Goecke, Lucey, Gedeon, IEEE MultiMedia 19(3), 2012",

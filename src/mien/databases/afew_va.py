@@ -138,6 +138,7 @@ DATABASE = Database(
             name="five subject folds",
             task=VALENCE_AROUSAL,
             metric="CCC",
+            also=("PCC", "RMSE", "ICC(3,1)"),
             aggregation="all frames of a fold's test subjects; mean over folds",
             by="subject",
             folds=(),

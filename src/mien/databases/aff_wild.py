@@ -122,6 +122,7 @@ DATABASE = Database(
             name="VA",
             task=VALENCE_AROUSAL,
             metric="CCC",
+            also=("MSE",),
             aggregation="all labelled frames of all videos as one; valence and arousal apart",
             folds=(OFFICIAL,),
             note="the labels of the test part were never released: nothing is scored but by the organisers",

@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, IntArray
+from mien.databases import published
 from mien.databases.aff_wild2_files import (
     TASKS_READ,
     LabelFile,
@@ -39,7 +40,7 @@ from mien.databases.aff_wild2_files import (
     walk,
 )
 from mien.databases.aff_wild2_labels import Sheet, read_frames, read_pictures
-from mien.databases.catalog import VALIDATION_AS_TEST, Count, Database, Protocol
+from mien.databases.catalog import VALIDATION_AS_TEST, Count, Database, Metric, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES, files, numbered, relative
@@ -281,7 +282,7 @@ def _stills(stills: dict[Path, tuple[str, str]], folder: Path) -> Index:
     )
 
 
-def _protocol(name: str, task: Task, metric: str, note: str, labels: tuple[str, ...] = ()) -> Protocol:
+def _protocol(name: str, task: Task, metric: Metric, note: str, labels: tuple[str, ...] = ()) -> Protocol:
     """Return a protocol over the validation part."""
     averages = {
         "valence_arousal": "mean of valence and arousal",
@@ -301,6 +302,7 @@ def _protocol(name: str, task: Task, metric: str, note: str, labels: tuple[str, 
 
 
 _SUM = "editions 4, 7 and 11 add VA, EXPR and AU over the pictures of the MTL lists; edition 3 had it too"
+_FLAT = "accuracy is over all cells of all action units at once"
 _TEST = (
     "labels of the test part were never released; papers report the validation part or the organisers' table"
 )
@@ -317,19 +319,18 @@ DATABASE = Database(
         _protocol("MTL expressions", EXPRESSION_8_OTHER, "macro F1", _SUM),
         _protocol("MTL action units", ACTION_UNITS_12, "binary F1", _SUM),
         _protocol(
-            *("EXPR of ABAW 1 and 2", EXPRESSION_7, "0.67 macro F1 + 0.33 accuracy"),
+            "EXPR of ABAW 1 and 2",
+            EXPRESSION_7,
+            "0.67 macro F1 + 0.33 accuracy",
             "no figure of editions 1 and 2 compares with later ones: 7 classes, another formula",
         ),
+        _protocol("AU of ABAW 1", ACTION_UNITS_8, "0.5 binary F1 + 0.5 accuracy", _FLAT),
+        _protocol("AU of ABAW 2", ACTION_UNITS_12, "0.5 binary F1 + 0.5 accuracy", _FLAT),
         _protocol(
-            *("AU of ABAW 1", ACTION_UNITS_8, "0.5 binary F1 + 0.5 accuracy"),
-            "accuracy is over all cells of all action units at once",
-        ),
-        _protocol(
-            *("AU of ABAW 2", ACTION_UNITS_12, "0.5 binary F1 + 0.5 accuracy"),
-            "accuracy is over all cells of all action units at once",
-        ),
-        _protocol(
-            *("LSD of ABAW 4", EXPRESSION_7, "macro F1", "trained on synthetic faces, tested on real ones"),
+            "LSD of ABAW 4",
+            EXPRESSION_7,
+            "macro F1",
+            "trained on synthetic faces, tested on real ones",
             labels=("anger", "disgust", "fear", "happiness", "sadness", "surprise"),
         ),
     ),
@@ -353,7 +354,9 @@ DATABASE = Database(
         Count(1_679_857, split="train", task=VALENCE_AROUSAL, release="ABAW 6"),
         Count(382_021, split="validation", task=VALENCE_AROUSAL, release="ABAW 6"),
     ),
+    sums={"MTL": ("MTL valence and arousal", "MTL expressions", "MTL action units")},
     related={"aff_wild": frozenset(str(number) for number in range(1, 1000))},
+    published=published.AFF_WILD2,
     licence="Research only, by a signed agreement with the authors; no redistribution.",
     obtain="Write to the organisers with a signed agreement, as the current ABAW workshop's page says.",
     citation="Kollias and Zafeiriou, BMVC 2019 (arXiv 1910.04855); the edition's own ABAW paper",

@@ -32,6 +32,7 @@ from re import compile as pattern
 import numpy as np
 
 from mien.arrays import FloatArray
+from mien.databases import published
 from mien.databases.catalog import VALIDATION_AS_TEST, Count, Database, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
@@ -373,6 +374,7 @@ DATABASE = Database(
             name="8 classes",
             task=EXPRESSION_8_CONTEMPT,
             metric="accuracy",
+            also=("macro F1",),
             aggregation="pictures of the validation part with one of the classes",
             folds=(VALIDATION_AS_TEST,),
             note="classes are equal in the validation part and not in the training part",
@@ -382,22 +384,16 @@ DATABASE = Database(
             task=EXPRESSION_8_CONTEMPT,
             labels=_BASIC,
             metric="accuracy",
+            also=("macro F1",),
             aggregation="pictures of the validation part with one of the classes; contempt left out",
             folds=(VALIDATION_AS_TEST,),
         ),
         Protocol(
-            name="valence and arousal, CCC",
+            name="valence and arousal",
             task=VALENCE_AROUSAL,
             metric="CCC",
+            also=("RMSE", "PCC", "SAGR"),
             aggregation="each over all pictures of the validation part where it is known, and their mean",
-            folds=(VALIDATION_AS_TEST,),
-            note="figures of EmoNet and others are of a cleaned subset",
-        ),
-        Protocol(
-            name="valence and arousal, RMSE",
-            task=VALENCE_AROUSAL,
-            metric="RMSE",
-            aggregation="each over all pictures of the validation part where it is known",
             folds=(VALIDATION_AS_TEST,),
             note="figures of EmoNet and others are of a cleaned subset",
         ),
@@ -410,6 +406,7 @@ DATABASE = Database(
         Count(4_000, split="validation", task=EXPRESSION_8_CONTEMPT, release=RELEASE_2017),
         Count(3_999, split="validation", task=EXPRESSION_8_CONTEMPT, release=RELEASE_2021),
     ),
+    published=published.AFFECTNET,
     licence="For research that is not commercial, by agreement; the pictures are their owners'.",
     obtain="On request by its authors: mohammadmahoor.com/affectnet.",
     citation="Mollahosseini, Hasani, Mahoor, IEEE Transactions on Affective Computing 10(1), 2019",

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import FloatArray, IntArray
+from mien.databases import published
 from mien.databases.catalog import Count, Database, Fold, Protocol, three_parts
 from mien.databases.disfa import GRADES, LAST, read_pairs
 from mien.databases.findings import Findings
@@ -319,6 +320,7 @@ DATABASE = Database(
             task=ACTION_UNITS_BP4D,
             metric="binary F1",
             aggregation=COUNTED,
+            also=("accuracy",),
             by="subject",
             folds=three_parts(*PARTS),
             note="cells nobody coded are left out one by one; some papers drop the row or count it absent",
@@ -338,12 +340,14 @@ DATABASE = Database(
             task=INTENSITIES_BP4D,
             metric="ICC(3,1)",
             aggregation="all graded frames of the even subjects; mean over action units",
+            also=("MSE", "PCC"),
             by="subject",
             folds=(ODD_EVEN,),
             note="the development part stands for the test part, which is another set of people",
         ),
     ),
     counts=(Count(41, "subjects"),),
+    published=published.BP4D,
     licence="Research only, by agreement with Binghamton University.",
     obtain="By request: www.cs.binghamton.edu/~lijun/Research/3DFE/3DFE_Analysis.html",
     citation="Zhang et al., Image and Vision Computing 32, 2014; FERA 2015: Valstar et al., FG 2015",

@@ -11,6 +11,7 @@ is left out with a note. A subject's name, such as F001, says nothing of BP4D's 
 
 from pathlib import Path
 
+from mien.databases import published
 from mien.databases.bp4d import COUNTED, Coding, read_sequences
 from mien.databases.catalog import Count, Database, Protocol
 from mien.databases.findings import Findings
@@ -37,6 +38,7 @@ DATABASE = Database(
             task=ACTION_UNITS_BP4D,
             metric="binary F1",
             aggregation=COUNTED,
+            also=("accuracy",),
             by="subject",
             folds=(),
             made=4,
@@ -47,6 +49,7 @@ DATABASE = Database(
             task=INTENSITIES_BP4D,
             metric="ICC(3,1)",
             aggregation="all graded frames of a fold's test subjects; mean over AUs, then over folds",
+            also=("MSE", "PCC"),
             by="subject",
             folds=(),
             made=4,
@@ -54,6 +57,7 @@ DATABASE = Database(
         ),
     ),
     counts=(Count(140, "subjects"), Count(560, "videos")),
+    published=published.BP4D_PLUS,
     licence="Research only, by agreement with Binghamton University.",
     obtain="By request: www.cs.binghamton.edu/~lijun/Research/3DFE/3DFE_Analysis.html",
     citation="Zhang et al.: Multimodal Spontaneous Emotion Corpus for Human Behavior Analysis, CVPR 2016",

@@ -2,17 +2,77 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from mien.arrays import Image, IntArray
+from mien.arrays import BoolArray, Image, IntArray
 from mien.databases.findings import Findings
 from mien.databases.index import Index
+from mien.databases.names import Names
 from mien.metrics import Score
 from mien.records import Predictions
-from mien.tasks import Task
+from mien.tasks import Kind, Task
+
+Metric = Literal[
+    "accuracy",
+    "mean recall",
+    "macro F1",
+    "weighted F1",
+    "0.67 macro F1 + 0.33 accuracy",
+    "CCC",
+    "PCC",
+    "MSE",
+    "RMSE",
+    "MAE",
+    "SAGR",
+    "ICC(3,1)",
+    "binary F1",
+    "mean of accuracy and F1",
+    "0.5 binary F1 + 0.5 accuracy",
+]
+"""A metric, by its name in the field."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What values a metric can take.
+
+    Attributes:
+        kinds: the kinds of labels it is of.
+        lowest: it can be no lower.
+        highest: it can be no higher.
+        higher: whether higher is better.
+    """
+
+    kinds: tuple[Kind, ...]
+    lowest: float
+    highest: float
+    higher: bool = True
+
+
+_NUMBERS: tuple[Kind, ...] = ("continuous", "intensity")
+
+METRICS: dict[Metric, Scale] = {
+    "accuracy": Scale(("categorical", "binary"), 0, 1),
+    "mean recall": Scale(("categorical",), 0, 1),
+    "macro F1": Scale(("categorical",), 0, 1),
+    "weighted F1": Scale(("categorical",), 0, 1),
+    "0.67 macro F1 + 0.33 accuracy": Scale(("categorical",), 0, 1),
+    "CCC": Scale(_NUMBERS, -1, 1),
+    "PCC": Scale(_NUMBERS, -1, 1),
+    "MSE": Scale(_NUMBERS, 0, inf, higher=False),
+    "RMSE": Scale(_NUMBERS, 0, inf, higher=False),
+    "MAE": Scale(_NUMBERS, 0, inf, higher=False),
+    "SAGR": Scale(("continuous",), 0, 1),
+    "ICC(3,1)": Scale(_NUMBERS, -1, 1),
+    "binary F1": Scale(("binary",), 0, 1),
+    "mean of accuracy and F1": Scale(("binary",), 0, 1),
+    "0.5 binary F1 + 0.5 accuracy": Scale(("binary",), 0, 1),
+}
+"""Every metric and its scale; of two raters, truth and prediction, ICC(3,1) is no lower than -1."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +99,36 @@ class Protocol:
         name: unique within the database.
         task: the labels that are scored.
         labels: which of them, in order.
-        metric: by its name in the field ("CCC", "macro F1", "accuracy", "binary F1", "ICC(3,1)").
-        aggregation: over what it is counted, and what is averaged then.
+        metric: the one that ranks.
+        aggregation: over what it is counted, and what is averaged then, in words.
+        also: further metrics that papers report beside it.
+        over: "rows", all rows of a fold's test part as one set; "video", the rows of each recording (see
+            `recordings`), then the mean over recordings.
         by: whether folds name splits or subjects.
         folds: one for official parts, several for cross-validation; none where `made` folds are made.
         made: how many subject folds to make where the database has no official ones.
         threshold: intensity from which an action unit counts as present.
+        truth: of categorical labels, (rows of an Index) -> which labels of the task are right in each,
+            (n, labels of the task) bool, several or none; None for the one with more than half of the
+            distribution.
+        fresh: pictures that also stand in the training part are left out.
         without_face: what a frame in which no face was found counts as.
         note: what a reader must know to compare.
     """
 
     name: str
     task: Task
-    metric: str
+    metric: Metric
     aggregation: str
     labels: tuple[str, ...] = ()
     by: Literal["split", "subject"] = "split"
     folds: tuple[Fold, ...] = (OFFICIAL,)
     made: int = 0
+    also: tuple[Metric, ...] = ()
+    over: Literal["rows", "video"] = "rows"
     threshold: float | None = None
+    truth: Callable[[Index], BoolArray] | None = None
+    fresh: bool = False
     without_face: str = "counted, with the prediction for the whole picture"
     note: str = ""
 
@@ -67,6 +138,12 @@ class Protocol:
             raise ValueError(f"{self.name}: {self.task.name} has no {', '.join(sorted(unknown))}")
         if not self.labels:
             object.__setattr__(self, "labels", self.task.labels)
+        kind = self.task.kind
+        unfit = [metric for metric in (self.metric, *self.also) if kind not in METRICS[metric].kinds]
+        if unfit:
+            raise ValueError(f"{self.name}: {', '.join(unfit)} is not of {kind} labels")
+        if self.truth is not None and kind != "categorical":
+            raise ValueError(f"{self.name}: which label is right is asked of categorical ones, not {kind}")
 
     def parts(self, index: Index) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
         """Yield each fold's rows (train, validation, test) of an index."""
@@ -77,6 +154,33 @@ class Protocol:
                 np.flatnonzero(column.matches(*fold.validation)),
                 np.flatnonzero(column.matches(*fold.test)),
             )
+
+    def right(self, index: Index) -> BoolArray:
+        """Return which of the protocol's labels are right in each row, (n, labels of the protocol).
+
+        A row with none does not count: it has no label, or none of these, or is not clear.
+
+        Args:
+            index: some rows of the database, of which the task must be categorical.
+        """
+        if self.truth is not None:
+            every = self.truth(index)
+        elif self.task in index.labels.values:
+            every = index.labels.known[self.task] & (index.labels.values[self.task] > 0.5)
+        else:
+            every = np.zeros((len(index), len(self.task)), bool)
+        return every[:, [self.task.index(label) for label in self.labels]]
+
+    def counted(self, index: Index) -> BoolArray:
+        """Return which rows of a prepared database's index are not left out, (n,), whatever their labels."""
+        if not self.fresh:
+            return np.ones(len(index), bool)
+        return np.asarray(index.columns["seen_in_training"] == 0)
+
+
+def recordings(index: Index) -> Names:
+    """Return the recording of each row: the group "recording" where videos were cut into clips."""
+    return index.groups.get("recording", index.video)
 
 
 def three_parts(*parts: tuple[str, ...]) -> tuple[Fold, ...]:
@@ -131,6 +235,41 @@ class Count:
     release: str = ""
 
 
+Role = Literal["", "seed paper", "best", "baseline", "apart"]
+Part = Literal["", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that others published.
+
+    Attributes:
+        protocol: by its name in the database, or a name in the database's `sums`.
+        system: what was scored.
+        value: in the metric's own unit; shares, not percent.
+        source: who and where.
+        year: of the source.
+        of: one of the protocol's labels ("valence"), "" for the protocol's own figure.
+        metric: the further metric it is of; None for the protocol's own.
+        role: "seed paper", the paper this project follows; "best", the best that could be verified under
+            the protocol; "baseline", the organisers' or authors' own; "apart", to be doubted or of other
+            data: the note says why.
+        part: the part it is of, where that is not the one that the protocol tests.
+        note: why it may not be comparable.
+    """
+
+    protocol: str
+    system: str
+    value: float
+    source: str
+    year: int
+    of: str = ""
+    metric: Metric | None = None
+    role: Role = ""
+    part: Part = ""
+    note: str = ""
+
+
 @dataclass(frozen=True)
 class Database:
     """How one database is read, and its facts.
@@ -144,6 +283,8 @@ class Database:
         obtain: how to get it.
         citation: what to cite.
         counts: published numbers that a folder is held against.
+        sums: name of a figure -> the protocols whose figures are added to make it.
+        published: figures that others published, those under the protocol first.
         related: another database -> its subjects that are also here, or its recordings (all that may
             be, by name) where neither names subjects.
         pictures: (folder, media, frames) -> (frame, picture), where media is no picture, video or
@@ -159,6 +300,8 @@ class Database:
     obtain: str
     citation: str
     counts: tuple[Count, ...] = ()
+    sums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
     related: Mapping[str, frozenset[str]] = field(default_factory=dict)
     pictures: Callable[[Path, str, IntArray], Iterator[tuple[int, Image]]] | None = None
     scores: Callable[[Index, Predictions], list[Score]] | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.databases import DATABASES
-from mien.databases.catalog import Count, Database, Protocol
+from mien.databases.catalog import Count, Database, Protocol, Published, recordings
 from mien.databases.findings import Findings, Tally
 from mien.databases.index import Index
 from mien.tasks import Task
@@ -175,8 +175,7 @@ def _found(index: Index, count: Count) -> int:
 def _leaks(index: Index) -> list[str]:
     """Return the people, or where none are named the recordings, that are in more than one part."""
     named = bool((~index.subject.matches("")).any())
-    recordings = index.groups.get("recording", index.video)  # where a recording was cut into clips
-    column, kind = (index.subject, "subjects") if named else (recordings, "recordings")
+    column, kind = (index.subject, "subjects") if named else (recordings(index), "recordings")
     parts = {split: set(column[index.split.matches(split)].counts()) - {""} for split in _splits(index)}
     lines = []
     names = [split for split in parts if split]
@@ -205,13 +204,16 @@ def _relatives(database: Database, index: Index) -> list[str]:
     return lines
 
 
-def description(name: str, database: Database) -> str:
+def description(key: str, database: Database) -> str:
     """Return all that is known of a database, for people."""
-    lines = [f"{database.title} ({name})", "", "labels"]
+    lines = [f"{database.title} ({key})", "", "labels"]
     lines += [f"  {task.name}: {', '.join(task.labels)}" for task in database.tasks]
     lines += ["", "protocols, the usual one first"]
     for protocol in database.protocols:
         lines += _protocol(protocol)
+    for name, parts in database.sums.items():
+        lines.append(f"  {name}: the sum of {', '.join(parts)}")
+    lines += _figures(database)
     if database.counts:
         lines += ["", "published counts"]
         for count in database.counts:
@@ -236,14 +238,48 @@ def _protocol(protocol: Protocol) -> list[str]:
         folds = "official parts" if protocol.by == "split" else f"{len(protocol.folds)} folds of subjects"
     else:
         folds = f"{protocol.made} folds of subjects, made here: no official ones"
+    also = f" (beside it {', '.join(protocol.also)})" if protocol.also else ""
     lines = [
-        f"  {protocol.name}: {protocol.metric}, {protocol.aggregation}",
+        f"  {protocol.name}: {protocol.metric}{also}, {protocol.aggregation}",
         f"    on {protocol.task.name}: {', '.join(protocol.labels)}",
         f"    {folds}; a frame without a face is {protocol.without_face}",
     ]
     if protocol.threshold is not None:
         lines.append(f"    an action unit is present from intensity {protocol.threshold:g} on")
+    if protocol.over == "video":
+        lines.append("    of each recording by itself, then the mean over recordings")
+    if protocol.fresh:
+        lines.append("    pictures that also stand in the training part are left out")
     return [*lines, *([f"    {protocol.note}"] if protocol.note else [])]
+
+
+def _figures(database: Database) -> list[str]:
+    """Return the published figures by protocol, a line each and its note beneath, and their sources."""
+    if not database.published:
+        return ["", "published figures: none that could be verified"]
+    sources = list(dict.fromkeys(figure.source for figure in database.published))
+    lines = [
+        "",
+        "published figures (best: of those that could be verified; apart: doubtful, or of other data)",
+    ]
+    metrics = {protocol.name: protocol.metric for protocol in database.protocols}
+    for name in (*metrics, *database.sums):
+        figures = [figure for figure in database.published if figure.protocol == name]
+        if figures:
+            lines.append(f"  {name}: {metrics.get(name, 'sum')}")
+            width = max(len(_scored(figure)) for figure in figures)
+            for figure in figures:
+                source = f"{figure.role:<10}  {figure.year} [{sources.index(figure.source) + 1}]"
+                lines.append(f"    {figure.value:<6g}  {_scored(figure):<{width}}  {source}")
+                lines += [f"            {figure.note}"] * bool(figure.note)
+    return [*lines, "  sources", *(f"    [{number}] {text}" for number, text in enumerate(sources, start=1))]
+
+
+def _scored(figure: Published) -> str:
+    """Return what was scored, and of what where that is not the whole of the protocol."""
+    part = f"{figure.part} part" if figure.part else ""
+    of = ", ".join(text for text in (figure.metric or "", figure.of, part) if text)
+    return f"{figure.system} ({of})" if of else figure.system
 
 
 def _aligned(table: list[Row]) -> str:

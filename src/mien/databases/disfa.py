@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import FloatArray, IntArray
+from mien.databases import published
 from mien.databases.catalog import Count, Database, Protocol, three_parts
 from mien.databases.findings import Findings
 from mien.databases.index import Index
@@ -277,6 +278,7 @@ PROTOCOLS = (
         task=ACTION_UNITS_DISFA,
         labels=DETECTED,
         metric="binary F1",
+        also=("accuracy",),
         aggregation="all frames of a fold's test subjects; mean over action units, then over folds",
         by="subject",
         folds=three_parts(*PARTS),
@@ -287,10 +289,10 @@ PROTOCOLS = (
         name="12 AUs, ICC(3,1)",
         task=INTENSITIES_DISFA,
         metric="ICC(3,1)",
+        also=("MAE", "MSE"),
         aggregation="all frames of a fold's test subjects; mean over action units, then over folds",
         by="subject",
         folds=three_parts(*PARTS),
-        note="MAE and MSE are reported beside it",
     ),
 )
 """How DISFA is scored, and DISFA+ with folds of its own."""
@@ -302,6 +304,7 @@ DATABASE = Database(
     protocols=PROTOCOLS,
     counts=(Count(27, "subjects"), Count(27, "videos")),
     related={"disfa_plus": frozenset(POSING)},
+    published=published.DISFA,
     licence="Research only, by agreement with the University of Denver.",
     obtain="By request to its authors: mohammadmahoor.com/disfa",
     citation="Mavadati, Mahoor, Bartlett, Trinh, Cohn: DISFA, IEEE Transactions on Affective Computing, 2013",

@@ -25,6 +25,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from mien.databases import published
 from mien.databases.catalog import Database, Fold, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
@@ -351,12 +352,14 @@ DATABASE = Database(
             task=ACTION_UNITS_EMOTIONET,
             labels=units,
             metric="mean of accuracy and F1",
+            also=("accuracy", "binary F1"),
             aggregation=MEANS,
             folds=HELD,
             note=NOTE,
         )
         for year, units in ((2017, UNITS_2017), (2018, UNITS_2018), (2020, ACTION_UNITS_EMOTIONET.labels))
     ),
+    published=published.EMOTIONET,
     licence="Research only, by agreement with the Ohio State University; pictures belong to their owners.",
     obtain="By request: cbcsl.ece.ohio-state.edu/EmotionNetChallenge",
     citation="Benitez-Quiroz, Srinivasan, Martinez: EmotioNet, CVPR 2016",

@@ -24,6 +24,7 @@ from re import fullmatch
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, Image, IntArray
+from mien.databases import published
 from mien.databases.catalog import Count, Database, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
@@ -333,6 +334,29 @@ def multi_target(votes: IntArray) -> BoolArray:
     return right
 
 
+def _counted(index: Index) -> IntArray:
+    """Return the votes of rows, (n, 10); -1 throughout where there are none."""
+    if "votes_neutral" not in index.columns:
+        return np.full((len(index), len(FERPLUS_VOTES)), -1)
+    return np.stack([index.columns[f"votes_{name}"] for name in FERPLUS_VOTES], axis=1)
+
+
+def by_majority(index: Index) -> BoolArray:
+    """Return which class of EXPRESSION_8_CONTEMPT is right by FERPlus's majority label, (n, 8)."""
+    return np.asarray(majority(_counted(index))[:, None] == np.arange(len(EXPRESSION_8_CONTEMPT)))
+
+
+def by_probability(index: Index) -> BoolArray:
+    """Return which classes are greatest in FERPlus's probability label, (n, 8); several where equal."""
+    shares = probability(_counted(index))
+    return np.asarray(shares == shares.max(axis=1, keepdims=True))
+
+
+def by_multi_target(index: Index) -> BoolArray:
+    """Return which classes FERPlus's multi-target label holds, (n, 8)."""
+    return multi_target(_counted(index))
+
+
 def scores(index: Index, predictions: Predictions) -> list[Score]:
     """Return the protocols' scores of some rows of one part.
 
@@ -411,16 +435,20 @@ DATABASE = Database(
             name="FER2013",
             task=EXPRESSION_7,
             metric="accuracy",
+            also=("mean recall",),
             aggregation="all pictures of PrivateTest",
-            note="pictures that also stand in Training are left out; of class folders it is not the "
-            "contest's figure, for their test part holds PublicTest too",
+            fresh=True,
+            note="of class folders it is not the contest's figure, for their test part holds PublicTest too",
         ),
         Protocol(
             name="FERPlus majority",
             task=EXPRESSION_8_CONTEMPT,
             metric="accuracy",
+            also=("mean recall",),
             aggregation="pictures of the test part with a majority label",
-            note="how many pictures have a label depends on the mode: see `majority`",
+            truth=by_majority,
+            fresh=True,
+            note="how many pictures have a label depends on the mode",
         ),
         Protocol(
             name="FERPlus probability",
@@ -428,16 +456,22 @@ DATABASE = Database(
             metric="accuracy",
             aggregation="pictures of the test part with a probability label; its greatest class is right, "
             "or any of several equal ones",
-            note="the labels' own code trains in this mode and scores by majority",
+            truth=by_probability,
+            fresh=True,
+            note="the labels' own code trains in this mode, and in one named crossentropy with the same "
+            "labels, and scores by majority",
         ),
         Protocol(
             name="FERPlus multi-target",
             task=EXPRESSION_8_CONTEMPT,
             metric="accuracy",
             aggregation="pictures of the test part with a multi-target label; each of its classes is right",
+            truth=by_multi_target,
+            fresh=True,
             note="the labels' own code trains in this mode and scores by majority",
         ),
     ),
+    published=published.FER2013,
     counts=(
         *(Count(28_709, split="train", release=release) for release in (TABLE, WITH_VOTES, FOLDERS)),
         *(Count(3_589, split="validation", release=release) for release in (TABLE, WITH_VOTES)),

@@ -14,6 +14,7 @@ the compound set are in the order of public code that reads it, and of the autho
 from pathlib import Path
 from re import fullmatch
 
+from mien.databases import published
 from mien.databases.catalog import Count, Database, Fold, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
@@ -152,6 +153,7 @@ DATABASE = Database(
             name="accuracy",
             task=EXPRESSION_7,
             metric="accuracy",
+            also=("macro F1",),
             aggregation="all pictures of the test part",
             folds=(TRAIN_AND_TEST,),
         ),
@@ -176,6 +178,7 @@ DATABASE = Database(
         Count(12_271, split="train", task=EXPRESSION_7),
         Count(3_068, split="test", task=EXPRESSION_7),
     ),
+    published=published.RAF_DB,
     licence="For research that is not commercial; the pictures are their owners'. By agreement only.",
     obtain="On request by its authors: whdeng.cn/RAF/model1.html.",
     citation="Li, Deng, Du, CVPR 2017; Li, Deng, IEEE TIP 28(1), 2019",

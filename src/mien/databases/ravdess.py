@@ -128,6 +128,7 @@ DATABASE = Database(
             name="five subject folds",
             task=EXPRESSION_7,
             metric="accuracy",
+            also=("mean recall",),
             aggregation="all performances of a fold's test actors; mean over folds",
             by="subject",
             folds=(),
