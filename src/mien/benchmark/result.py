@@ -104,6 +104,22 @@ class Result:
         """The protocol's own figure."""
         return self.figures[0]
 
+    def text(self, verbose: bool = False) -> str:
+        """Return it for reading: what was tested, coverage, the figures of all labels together, notes.
+
+        Args:
+            verbose: with the figures of single labels and folds.
+        """
+        counted = self.coverage
+        names = ", ".join(dict.fromkeys(network["name"] for network in self.networks))
+        lines = [
+            f"{self.database}: {self.protocol}  ({names})",
+            f"  counted {counted['counted']} of {counted['labelled']} labelled rows; a face was found in "
+            f"{counted['face found']}, {counted['carried']} hold what was said of an earlier frame",
+        ]
+        lines += [f"  {figure}" for figure in self.figures if verbose or not figure.label]
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes), ""])
+
     def save(self, path: Path) -> None:
         """Write it as JSON, at once or not at all."""
         record = _plain({"format": FORMAT, **asdict(self)})

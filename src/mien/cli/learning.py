@@ -88,29 +88,6 @@ def export(checkpoint: Path, output: Path, card: Path | None) -> None:
     click.echo(f"{output}: ONNX and torch differ by at most {difference:.1e}")
 
 
-@main.command()
-@click.argument("bundle", type=FOLDER)
-@click.argument("prepared", type=FOLDER)
-@click.option(
-    "--split", default="validation", show_default=True, type=click.Choice(["train", "validation", "test"])
-)
-@guarded
-def evaluate(bundle: Path, prepared: Path, split: str) -> None:
-    r"""Score a bundle on a part of a prepared database, by the database's protocol.
-
-    \b
-    Example ('shipped' is the bundle inside the package):
-        mien evaluate shipped prepared/ --split test
-    """
-    from mien.benchmark import evaluate as evaluate_bundle
-    from mien.bundle import Bundle, shipped
-    from mien.preparation.prepared import Prepared
-
-    opened = Bundle.load(shipped() if str(bundle) == "shipped" else bundle, threads=0)
-    for score in evaluate_bundle(opened, Prepared.open(prepared), split):
-        click.echo(str(score))
-
-
 def in_folds(opened: list["Prepared"], number: int) -> list["Prepared"]:
     """Return databases in the parts of a fold of their first protocol with folds of subjects.
 

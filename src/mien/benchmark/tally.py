@@ -1,0 +1,304 @@
+"""What is counted of one protocol while predictions pass: statistics by recording, nothing by row.
+
+Whatever is asked later (a metric, a fold, an interval, a group of people) follows from these few numbers.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mien.arrays import BoolArray, FloatArray, IntArray
+from mien.databases.catalog import Protocol, recordings
+from mien.databases.index import Index
+from mien.errors import DatabaseError
+from mien.metrics import Confusion, Moments, Outcomes
+from mien.records import Predictions, by_name
+
+Statistics = Moments | Confusion | Outcomes
+
+STEPS = 1000
+"""Steps of probability in which thresholds and areas under the curve are looked for."""
+
+BINS = 10
+"""Bins of confidence in a calibration curve."""
+
+CELLS = 32
+"""Cells across the grid of valence and arousal."""
+
+
+def told(protocol: Protocol, predictions: Predictions) -> FloatArray:
+    """Return what is predicted of a protocol's labels, (n, labels), NaN for a label that is not predicted.
+
+    Where the network has not the protocol's task, its first one of the same behaviour and kind is read by
+    the names of its labels.
+
+    Raises:
+        DatabaseError: it has none.
+    """
+    task = protocol.task
+    alike = [t for t in predictions.values if (t.behaviour, t.kind) == (task.behaviour, task.kind)]
+    if not alike:
+        has = ", ".join(t.name for t in predictions.values)
+        raise DatabaseError(f"{protocol.name}: wants {task.name}, and the network predicts {has}")
+    source = task if task in predictions.values else alike[0]
+    return by_name(task, source.labels, predictions.values[source])[:, columns(protocol)]
+
+
+def columns(protocol: Protocol) -> list[int]:
+    """Return where a protocol's labels are in its task."""
+    return [protocol.task.index(label) for label in protocol.labels]
+
+
+def labelled(protocol: Protocol, index: Index) -> tuple[FloatArray, BoolArray]:
+    """Return the truth of a protocol's labels and what is known of it, (n, labels) each.
+
+    Of classes the truth is 1 for each that is right, and a row is known where any is.
+    """
+    if protocol.task.kind == "categorical":
+        right = protocol.right(index)
+        return right.astype(np.float32), np.repeat(right.any(axis=1)[:, None], right.shape[1], axis=1)
+    places = columns(protocol)
+    values, known = index.labels.seen_as(protocol.task)
+    return np.take(values, places, axis=1), np.take(known, places, axis=1)
+
+
+@dataclass
+class Baselines:
+    """What is known of a protocol's labels without looking at a face.
+
+    Attributes:
+        constant: (labels,) the mean of each label.
+        pool: (m, labels) labels of rows, from which the prior draws.
+        source: of what they are.
+    """
+
+    constant: FloatArray
+    pool: FloatArray
+    source: str
+
+    @classmethod
+    def of(cls, protocol: Protocol, index: Index, train: IntArray, test: IntArray) -> "Baselines":
+        """Return those of the training part; of the tested part where no label is known there."""
+        source = "the training part"
+        values, known = labelled(protocol, index[train])
+        if not known.any():
+            source = "the tested part, for no other has labels"
+            values, known = labelled(protocol, index[test])
+        means = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        pool = np.where(known, values, means)[known.any(axis=1)]
+        if protocol.task.kind == "categorical":
+            pool = pool / np.maximum(pool.sum(axis=1, keepdims=True), 1)
+        return cls(means.astype(np.float32), pool.astype(np.float32), source)
+
+    def says(self, kind: str, rows: IntArray, binary: bool) -> FloatArray:
+        """Return what a baseline says of rows, (n, labels).
+
+        "constant" says the commonest class, the mean value, and of action units that each is present;
+        "prior" says of each row what a row drawn by chance has.
+        """
+        if kind == "constant":
+            said = np.ones_like(self.constant) if binary else self.constant
+            return np.repeat(said[None], len(rows), axis=0)
+        drawn = np.random.default_rng((0, int(rows[0]) if len(rows) else 0)).integers(
+            len(self.pool), size=len(rows)
+        )
+        return self.pool[drawn]
+
+
+@dataclass
+class Tally:
+    """Statistics of the rows of one part, by recording.
+
+    Attributes:
+        statistics: by recording, of "model", "constant", "prior" and, with thresholds, "validation".
+        names: (recordings,) their names' codes in the index.
+        counts: rows of the part, with a label, with a picture, with a face found, carried, counted.
+        scores: of action units (labels, 2, STEPS) how often each probability was said, of absent and of
+            present ones.
+        calibration: (BINS, 3) how many, sum of confidence, how many right.
+        density: (2, CELLS, CELLS) of truth and of model, valence across and arousal up.
+        unpredicted: labels that the network does not have.
+
+    Args:
+        protocol: what is counted.
+        index: of the prepared database.
+        rows: (n,) of the part, rising.
+        baselines: what is scored beside the model.
+        thresholds: (labels,) of action units, from the validation part.
+    """
+
+    protocol: Protocol
+    index: Index
+    rows: IntArray
+    baselines: Baselines | None = None
+    thresholds: FloatArray | None = None
+    statistics: dict[str, Statistics] = field(default_factory=dict)
+    unpredicted: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.wanted = np.zeros(len(self.index), bool)
+        self.wanted[self.rows] = self.protocol.counted(self.index)[self.rows]
+        units = recordings(self.index)
+        self.names = np.unique(units.codes[self.rows])
+        self._place = np.zeros(len(units.vocabulary), np.int64)
+        self._place[self.names] = np.arange(len(self.names))
+        self._clips: dict[int, tuple[FloatArray, int]] = {}
+        labels = len(self.protocol.labels)
+        self.counts = dict.fromkeys(("rows", "labelled", "picture", "face found", "carried", "counted"), 0)
+        self.scores = np.zeros((labels, 2, STEPS), np.int64)
+        self.calibration = np.zeros((BINS, 3))
+        self.density = np.zeros((2, CELLS, CELLS), np.int64)
+
+    def add(self, rows: IntArray, predictions: Predictions, seen: BoolArray, carried: BoolArray) -> None:
+        """Count some rows, of which those of another part are left out."""
+        mine = self.wanted[rows]
+        if not mine.any():
+            return
+        rows, seen, carried = rows[mine], seen[mine], carried[mine]
+        part = self.index[rows]
+        truth, known = labelled(self.protocol, part)
+        carries = "nearest earlier" in self.protocol.without_face
+        usable = seen | carried if carries else seen
+        self._count(part, known, seen, carried & carries)
+        said = told(self.protocol, predictions[mine])
+        if self.index.unit == "clip":
+            self._gather(rows[usable], said[usable])
+            return
+        keep = usable & known.any(axis=1)
+        if keep.any():
+            self._score(rows[keep], truth[keep], known[keep], said[keep])
+
+    def finish(self) -> None:
+        """Count what had to wait for the end of its clip."""
+        if not self._clips:
+            return
+        codes = self.index.video.codes
+        first = {int(codes[row]): int(row) for row in self.rows[::-1]}
+        rows = np.array([first[code] for code in self._clips], np.int64)
+        said = np.stack([total / count for total, count in self._clips.values()]).astype(np.float32)
+        truth, known = labelled(self.protocol, self.index[rows])
+        keep = known.any(axis=1)
+        if keep.any():
+            self._score(rows[keep], truth[keep], known[keep], said[keep])
+
+    def _count(self, part: Index, known: BoolArray, seen: BoolArray, carried: BoolArray) -> None:
+        """Count the rows themselves."""
+        with_label = known.any(axis=1)
+        found = part.columns["face_found"] == 1 if "face_found" in part.columns else seen
+        for name, which in (
+            ("rows", np.ones(len(part), bool)),
+            ("labelled", with_label),
+            ("picture", with_label & seen),
+            ("face found", with_label & found),
+            ("carried", with_label & carried),
+            ("counted", with_label & (seen | carried)),
+        ):
+            self.counts[name] += int(which.sum())
+
+    def _gather(self, rows: IntArray, said: FloatArray) -> None:
+        """Add what is said of the frames of clips."""
+        codes = self.index.video.codes[rows]
+        for code in np.unique(codes):
+            own = said[codes == code]
+            total, count = self._clips.get(int(code), (np.zeros(said.shape[1]), 0))
+            self._clips[int(code)] = total + own.sum(axis=0), count + len(own)
+
+    def _score(self, rows: IntArray, truth: FloatArray, known: BoolArray, said: FloatArray) -> None:
+        """Add rows with a label to all statistics."""
+        missing = np.isnan(said).all(axis=0)
+        self.unpredicted = tuple(np.array(self.protocol.labels)[missing])
+        groups = self._place[recordings(self.index).codes[rows]]
+        binary = self.protocol.task.kind == "binary"
+        voices: dict[str, FloatArray] = {"model": said}
+        if self.baselines is not None:
+            for kind in ("constant", "prior"):
+                voice = self.baselines.says(kind, rows, binary)
+                voices[kind] = np.where(missing, np.nan, voice)
+        for name, voice in voices.items():
+            self._add(name, self._counted(truth, known, voice, groups, None))
+        if self.thresholds is not None:
+            self._add("validation", self._counted(truth, known, said, groups, self.thresholds))
+        self._look(truth, known & ~missing, said)
+
+    def _counted(
+        self,
+        truth: FloatArray,
+        known: BoolArray,
+        said: FloatArray,
+        groups: IntArray,
+        thresholds: FloatArray | None,
+    ) -> Statistics:
+        """Return the statistics of some rows by recording; without thresholds a unit is present above 0.5."""
+        count = len(self.names)
+        known = known & ~np.isnan(said)
+        if self.protocol.task.kind == "categorical":
+            chosen = np.where(np.isnan(said), -np.inf, said).argmax(axis=1)
+            right = truth[np.arange(len(truth)), chosen] > 0
+            true = np.where(right, chosen, truth.argmax(axis=1))
+            return Confusion.of(true, chosen, truth.shape[1], groups=groups, count=count)
+        if self.protocol.task.kind == "binary":
+            present = said > 0.5 if thresholds is None else said >= thresholds
+            return Outcomes.of(truth > 0.5, present, known, groups, count)
+        return Moments.of(truth, np.nan_to_num(said), known, groups, count)
+
+    def _add(self, name: str, statistics: Statistics) -> None:
+        """Add statistics to those that are there."""
+        before = self.statistics.get(name)
+        self.statistics[name] = statistics if before is None else before + statistics  # type: ignore[operator]
+
+    def _look(self, truth: FloatArray, known: BoolArray, said: FloatArray) -> None:
+        """Add rows to what the pictures show and thresholds are looked for in."""
+        kind = self.protocol.task.kind
+        if kind == "categorical":
+            shares = np.nan_to_num(said) / np.maximum(np.nansum(said, axis=1, keepdims=True), 1e-9)
+            chosen = shares.argmax(axis=1)
+            lines = np.arange(len(said))
+            self._calibrate(shares[lines, chosen], truth[lines, chosen] > 0)
+        elif kind == "binary":
+            step = np.clip((np.nan_to_num(said) * STEPS).astype(np.int64), 0, STEPS - 1)
+            for label in range(said.shape[1]):
+                own = known[:, label]
+                place = (truth[own, label] > 0.5) * STEPS + step[own, label]
+                self.scores[label] += np.bincount(place, minlength=2 * STEPS).reshape(2, STEPS)
+            self._calibrate(said[known], truth[known] > 0.5)
+        elif kind == "continuous" and said.shape[1] == 2:
+            low, high = self.protocol.task.range
+            both = known.all(axis=1)
+            for which, values in enumerate((truth, said)):
+                cell = ((values[both] - low) / (high - low) * CELLS).astype(np.int64).clip(0, CELLS - 1)
+                np.add.at(self.density[which], (cell[:, 1], cell[:, 0]), 1)
+
+    def _calibrate(self, confidence: FloatArray, right: BoolArray) -> None:
+        """Add rows to the calibration curve."""
+        place = np.clip((confidence * BINS).astype(np.int64), 0, BINS - 1)
+        for column, weights in enumerate((None, confidence, right.astype(float))):
+            self.calibration[:, column] += np.bincount(place, weights, BINS)
+
+
+def best_thresholds(scores: IntArray) -> FloatArray:
+    """Return for each action unit the threshold with the best F1, (labels,); the one nearest 0.5 of equals.
+
+    A unit that was never present keeps 0.5.
+
+    Args:
+        scores: of a Tally of the validation part.
+    """
+    above = np.cumsum(scores[:, :, ::-1], axis=2)[:, :, ::-1]
+    hits, alarms = above[:, 1], above[:, 0]
+    present = scores[:, 1].sum(axis=1, keepdims=True)
+    f1 = 2 * hits / np.maximum(hits + alarms + present, 1)
+    steps = np.arange(STEPS) / STEPS
+    nearness = 1e-9 * (1 - np.abs(steps - 0.5))
+    best = (f1 + nearness).argmax(axis=1)
+    return np.where(present[:, 0] > 0, steps[best], 0.5)
+
+
+def areas(scores: IntArray) -> FloatArray:
+    """Return the area under the ROC curve of each action unit, (labels,); NaN without both classes.
+
+    Probabilities within one of the STEPS steps count as equal.
+    """
+    below = np.cumsum(scores[:, 0], axis=1) - scores[:, 0]
+    wins = (scores[:, 1] * (below + scores[:, 0] / 2)).sum(axis=1)
+    pairs = scores[:, 0].sum(axis=1) * scores[:, 1].sum(axis=1)
+    return np.where(pairs > 0, wins / np.maximum(pairs, 1), np.nan)
