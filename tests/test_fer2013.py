@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counted import counted
 
 from mien.databases import fer2013
 from mien.databases.findings import Findings
@@ -205,9 +206,8 @@ def test_class_folders_say_that_their_test_part_is_another(tmp_path: Path) -> No
     assert "not the contest's" in findings.notes[0]
     assert findings.unmatched["folder that is no class"].examples == ["train/unsorted"]
     index = index.with_columns({"seen_in_training": np.zeros(len(index))})[index.split.matches("test")]
-    score = fer2013.scores(index, Predictions({EXPRESSION_7: index.labels.values[EXPRESSION_7]}))[0]
-    assert (score.value, score.count) == (1.0, 14)
-    assert "not the contest's" in score.note
+    guess = Predictions({EXPRESSION_7: index.labels.values[EXPRESSION_7]})
+    assert counted(index, guess) == {"FER2013": (1.0, 14)}
 
 
 def test_class_folders_by_adjectives_mean_the_same(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_prepared_folders_tell_what_has_no_counterpart(tmp_path: Path) -> None:
     assert EXPRESSION_7 not in index.labels.values
     index = index.with_columns({"seen_in_training": np.zeros(len(index))})
     guess = Predictions({EXPRESSION_8_CONTEMPT: index.labels.values[EXPRESSION_8_CONTEMPT]})
-    assert {s.value for s in fer2013.scores(index, guess) if s.name.endswith(" accuracy")} == {1.0}
+    assert {value for value, _ in counted(index, guess).values()} == {1.0}
 
 
 def test_a_picture_listed_twice_counts_once_and_not_with_two_labels(tmp_path: Path) -> None:
@@ -250,15 +250,15 @@ def test_scores_count_only_fresh_rows_that_have_a_label(folder: Path) -> None:
     index = read(folder)
     index = index.with_columns({"seen_in_training": np.arange(120) == 60})[np.arange(60, 90)]
     wrong = np.eye(8, dtype=np.float32)[[EXPRESSION_8_CONTEMPT.index("contempt")] * 30]
-    scores = fer2013.scores(
+    told = counted(
         index,
         Predictions({EXPRESSION_7: index.labels.values[EXPRESSION_7], EXPRESSION_8_CONTEMPT: wrong}),
     )
-    assert {s.name: (s.value, s.count) for s in scores if s.name.endswith(" accuracy")} == {
-        "FER2013, 7 classes: accuracy": (1.0, 29),
-        "FERPlus, 8 classes, majority: accuracy": (0.0, 29),
-        "FERPlus, 8 classes, probability: accuracy": (0.0, 29),
-        "FERPlus, 8 classes, multi-target: accuracy": (0.0, 29),
+    assert told == {
+        "FER2013": (1.0, 29),
+        "FERPlus majority": (0.0, 29),
+        "FERPlus probability": (0.0, 29),
+        "FERPlus multi-target": (0.0, 29),
     }
 
 
@@ -269,21 +269,19 @@ def test_each_mode_has_its_own_pictures_and_right_classes(folder: Path) -> None:
     table = np.concatenate([votes(row) for row in rows])
     index = index.with_columns({f"votes_{n}": table[:, i] for i, n in enumerate(fer2013.FERPLUS_VOTES)})
     happy = np.eye(8, dtype=np.float32)[[EXPRESSION_8_CONTEMPT.index("happiness")] * 3]
-    scores = fer2013.scores(index, Predictions({EXPRESSION_8_CONTEMPT: happy}))
-    told = {s.name: (s.value, s.count) for s in scores if s.name.endswith(" accuracy")}
-    told = {name.removeprefix("FERPlus, 8 classes, "): score for name, score in told.items()}
+    told = counted(index, Predictions({EXPRESSION_8_CONTEMPT: happy}))
     # majority: row 1 alone, neutral; probability: all three, neutral leads or is equal; multi-target: all
     # three, and happiness is among the right ones of rows 0 and 1
-    assert told["majority: accuracy"] == (0.0, 1)
-    assert told["probability: accuracy"] == (0.0, 3)
-    assert told["multi-target: accuracy"] == pytest.approx((2 / 3, 3))
+    assert told["FERPlus majority"] == (0.0, 1)
+    assert told["FERPlus probability"] == (0.0, 3)
+    assert told["FERPlus multi-target"] == pytest.approx((2 / 3, 3))
 
 
 def test_a_network_without_the_label_set_is_read_by_class_name(folder: Path) -> None:
     index = read(folder)
     index = index.with_columns({"seen_in_training": np.zeros(120)})
     eight = Predictions({EXPRESSION_8_CONTEMPT: index.labels.values[EXPRESSION_8_CONTEMPT]})
-    assert fer2013.scores(index, eight)[0].value == pytest.approx(119 / 120, abs=0.01)
+    assert counted(index, eight)["FER2013"][0] == pytest.approx(119 / 120, abs=0.01)
 
 
 def test_the_original_votes_give_as_many_labels_as_their_own_code(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from mien.databases.catalog import Protocol, recordings
 from mien.metrics import Confusion, Outcomes
 from mien.preparation.prepared import Prepared
 
-
 OF_ONE = {"macro F1": "F1", "mean recall": "recall"}
 """What a mean over classes is called of one of them."""
 

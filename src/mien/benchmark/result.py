@@ -112,10 +112,10 @@ class Result:
         """
         counted = self.coverage
         names = ", ".join(dict.fromkeys(network["name"] for network in self.networks))
+        seen = f"{counted['face found']} of them with a face found, {counted['carried']} as an earlier frame"
         lines = [
             f"{self.database}: {self.protocol}  ({names})",
-            f"  counted {counted['counted']} of {counted['labelled']} labelled rows; a face was found in "
-            f"{counted['face found']}, {counted['carried']} hold what was said of an earlier frame",
+            f"  counted {counted['counted']} of {counted['labelled']} labelled rows, {seen}",
         ]
         lines += [f"  {figure}" for figure in self.figures if verbose or not figure.label]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes), ""])

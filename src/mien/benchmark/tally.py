@@ -56,7 +56,7 @@ def labelled(protocol: Protocol, index: Index) -> tuple[FloatArray, BoolArray]:
     """
     if protocol.task.kind == "categorical":
         right = protocol.right(index)
-        return right.astype(np.float32), np.repeat(right.any(axis=1)[:, None], right.shape[1], axis=1)
+        return right.astype(np.float32), np.repeat(right.any(axis=1, keepdims=True), right.shape[1], axis=1)
     places = columns(protocol)
     values, known = index.labels.seen_as(protocol.task)
     return np.take(values, places, axis=1), np.take(known, places, axis=1)

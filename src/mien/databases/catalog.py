@@ -12,8 +12,6 @@ from mien.arrays import BoolArray, Image, IntArray
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.names import Names
-from mien.metrics import Score
-from mien.records import Predictions
 from mien.tasks import Kind, Task
 
 Metric = Literal[
@@ -289,7 +287,6 @@ class Database:
             be, by name) where neither names subjects.
         pictures: (folder, media, frames) -> (frame, picture), where media is no picture, video or
             folder of numbered pictures.
-        scores: (rows of the Index, their Predictions) -> scores, where the protocol can be run.
     """
 
     title: str
@@ -304,4 +301,3 @@ class Database:
     published: tuple[Published, ...] = ()
     related: Mapping[str, frozenset[str]] = field(default_factory=dict)
     pictures: Callable[[Path, str, IntArray], Iterator[tuple[int, Image]]] | None = None
-    scores: Callable[[Index, Predictions], list[Score]] | None = None

@@ -31,9 +31,8 @@ from mien.databases.index import Index
 from mien.databases.layout import PICTURES, files, find_folders, relative, subfolders
 from mien.databases.text import fields, lines, table, whole
 from mien.errors import DatabaseError
-from mien.metrics import Score, accuracy, recalls
-from mien.records import Labels, Predictions, one_hot
-from mien.tasks import EXPRESSION_7, EXPRESSION_8_CONTEMPT, Task
+from mien.records import Labels, one_hot
+from mien.tasks import EXPRESSION_7, EXPRESSION_8_CONTEMPT
 
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 """The contest's names of the three parts and ours."""
@@ -357,79 +356,11 @@ def by_multi_target(index: Index) -> BoolArray:
     return multi_target(_counted(index))
 
 
-def scores(index: Index, predictions: Predictions) -> list[Score]:
-    """Return the protocols' scores of some rows of one part.
-
-    FER2013: accuracy over the contest's seven classes. FERPlus: accuracy over eight classes on the
-    pictures that have a label in each mode. Pictures that also stand in the training part are left out.
-    Where a network was not taught a label set, its first expression task is read by class name.
-    """
-    fresh = index.columns["seen_in_training"] == 0
-    note = f"{int((~fresh).sum())} pictures that stand in Training left out"
-    rows = []
-    if EXPRESSION_7 in index.labels.values:
-        merged = index.split.matches("test").any() and not index.media.at(0).endswith(".csv")
-        more = "; PublicTest and PrivateTest merged, not the contest's figure" if merged else ""
-        known = fresh & index.labels.known[EXPRESSION_7].all(axis=1)
-        truth = index.labels.values[EXPRESSION_7].argmax(axis=1)
-        rows += _scored("FER2013, 7 classes", EXPRESSION_7, truth, known, predictions, note + more)
-    if "votes_neutral" in index.columns:
-        votes = np.stack([index.columns[f"votes_{name}"] for name in FERPLUS_VOTES], axis=1)
-        truth, shares, targets = majority(votes), probability(votes), multi_target(votes)
-        known = fresh & (truth >= 0)
-        rows += _scored(
-            "FERPlus, 8 classes, majority", EXPRESSION_8_CONTEMPT, truth, known, predictions, note
-        )
-        top = shares == shares.max(axis=1, keepdims=True)
-        for mode, right in (("probability", top), ("multi-target", targets)):
-            usable = fresh & right.any(axis=1)
-            chosen = _choice(EXPRESSION_8_CONTEMPT, predictions)[usable]
-            hits = right[usable][np.arange(len(chosen)), chosen]
-            share = accuracy(np.ones(len(hits), np.int64), hits.astype(np.int64))
-            rows.append(Score(f"FERPlus, 8 classes, {mode}: accuracy", share, len(hits), note))
-    return rows
-
-
-def _scored(
-    name: str, task: Task, truth: IntArray, rows: BoolArray, predictions: Predictions, note: str
-) -> list[Score]:
-    """Return accuracy, mean recall, the constant baseline and coverage over chosen rows."""
-    guess, truth, count = _choice(task, predictions)[rows], truth[rows], int(rows.sum())
-    constant = np.full_like(truth, np.bincount(truth, minlength=len(task)).argmax())
-    recall = recalls(truth, guess, len(task))
-    return [
-        Score(f"{name}: accuracy", accuracy(truth, guess), count, note),
-        Score(
-            f"{name}: mean recall",
-            float(np.nanmean(recall)),
-            count,
-            f"{int(np.isfinite(recall).sum())} classes present",
-        ),
-        Score(f"{name}: accuracy of the commonest class", accuracy(truth, constant), count),
-    ]
-
-
-def _choice(task: Task, predictions: Predictions) -> IntArray:
-    """Return the most probable class of each row as an index of the task."""
-    if task in predictions.values:
-        own: IntArray = predictions.values[task].argmax(axis=1)
-        return own
-    first = next((t for t in predictions.values if t.behaviour == "expression"), None)
-    if first is None:
-        raise DatabaseError("fer2013: the network predicts no expressions")
-    shared = [label for label in first.labels if label in task.labels]
-    columns = predictions.values[first][:, [first.index(label) for label in shared]]
-    ours: IntArray = np.array([task.index(label) for label in shared])
-    best: IntArray = columns.argmax(axis=1)
-    return np.take(ours, best)
-
-
 DATABASE = Database(
     title="FER2013 and FERPlus",
     tasks=(EXPRESSION_7, EXPRESSION_8_CONTEMPT),
     read=read,
     pictures=pictures,
-    scores=scores,
     protocols=(
         Protocol(
             name="FER2013",
