@@ -118,7 +118,8 @@ def runnable(predictors: Sequence[Predictor], data: Prepared, split: str) -> lis
     for protocol in DATABASES[data.index.database].protocols:
         wanted = (protocol.task.behaviour, protocol.task.kind)
         rows = [test for _, _, test in moved(protocol, split).parts(data.index)]
-        if wanted in has and any(len(part) for part in rows):
+        labelled = protocol.task in data.index.labels.values
+        if labelled and wanted in has and any(len(part) for part in rows):
             found.append(protocol)
     if not found:
         part = f" in the part {split!r}" if split else ""

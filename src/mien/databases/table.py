@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mien.arrays import BoolArray, FloatArray, IntArray
-from mien.databases.catalog import Database
+from mien.databases.catalog import Database, Metric, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import NAMED, Column, Index, Unit
 from mien.databases.layout import PICTURES, VIDEOS, files, numbered
@@ -43,7 +43,7 @@ from mien.databases.table_labels import label_columns, read_labels
 from mien.databases.traces import LONGEST
 from mien.errors import DatabaseError
 from mien.records import Labels
-from mien.tasks import TASKS, VALENCE_AROUSAL
+from mien.tasks import TASKS, VALENCE_AROUSAL, Kind
 
 PLACES = ("path", "frame", "time_s", "split", "subject", "video", "face", "sound", "cropped")
 """The columns that say where a row is."""
@@ -361,11 +361,27 @@ def _there(names: Names, below: _Below, findings: Findings) -> Names:
     return Names(spelled.codes[names.codes], spelled.vocabulary)
 
 
+_METRICS: dict[Kind, Metric] = {
+    "continuous": "CCC",
+    "categorical": "macro F1",
+    "binary": "binary F1",
+    "intensity": "ICC(3,1)",
+}
+"""How a table's labels are scored; `mien evaluate` tells the other metrics of their kind beside it."""
+
 DATABASE = Database(
     title="Your own table",
     tasks=tuple(TASKS.values()),
     read=read,
-    protocols=(),
+    protocols=tuple(
+        Protocol(
+            name=task.name,
+            task=task,
+            metric=_METRICS[task.kind],
+            aggregation="all labelled rows of the test part as one; mean over labels",
+        )
+        for task in TASKS.values()
+    ),
     licence="What you may do with your own data.",
     obtain="Write a manifest.csv beside your pictures or videos; see docs/own_data.md.",
     citation="Yours.",

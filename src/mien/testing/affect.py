@@ -6,11 +6,14 @@
                   frame tells nothing
     expression    happiness, neutral or sadness by valence, so that it and valence can help each other
 
-Of each of the three tasks' labels a share is missing, clip by clip. The folder is a table of one's own
-(`mien prepare table FOLDER --aligned`).
+Each clip shows another person: faces differ in shape, features, skin and light. Of each of the three tasks'
+labels a share is missing, clip by clip. The folder is a table of one's own (`mien prepare table FOLDER
+--aligned`).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -80,13 +83,13 @@ def _smooth(frames: int, rng: np.random.Generator) -> FloatArray:
 
 def _film(path: Path, traces: dict[str, FloatArray], rng: np.random.Generator) -> None:
     """Write a clip: a drawn face that shows some traces, and a tone that is as loud as arousal says."""
-    skin, ground = int(rng.integers(150, 220)), int(rng.integers(40, 110))
+    person = _Person.of(rng)
     noise = rng.normal(0, 4, (SIZE, SIZE))
     pitch = rng.uniform(200, 600)
     times = np.arange(len(traces["arousal"])) / RATE
 
     def draw(number: int) -> Image:
-        face = _face(traces, number, skin, ground) + noise
+        face = _face(traces, number, person) + noise
         grey = np.clip(face, 0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
 
@@ -98,19 +101,45 @@ def _film(path: Path, traces: dict[str, FloatArray], rng: np.random.Generator) -
     make_video(path, frames=len(times), size=(SIZE, SIZE), rate=RATE, sound=True, draw=draw, hear=hear)
 
 
-def _face(traces: dict[str, FloatArray], number: int, skin: int, ground: int) -> Image:
+@dataclass(frozen=True)
+class _Person:
+    """What does not change in a clip: greys, and sizes in pixels of a picture of 256."""
+
+    skin: int
+    ground: int
+    dark: int
+    wide: int
+    tall: int
+    apart: int
+    eye: int
+    brow: int
+    mouth: int
+    lips: int
+    below: int
+
+    @classmethod
+    def of(cls, rng: np.random.Generator) -> Self:
+        """Return somebody."""
+        low = [110, 20, 10, 76, 104, 32, 12, 6, 30, 5, 170]
+        high = [230, 100, 70, 104, 126, 46, 22, 14, 54, 14, 196]
+        return cls(*(int(number) for number in rng.integers(low, high)))
+
+
+def _face(traces: dict[str, FloatArray], number: int, person: _Person) -> Image:
     """Return a drawn face (SIZE, SIZE) of one frame."""
-    image = np.full((4 * SIZE, 4 * SIZE), ground, np.uint8)
-    cv2.ellipse(image, (128, 128), (92, 120), 0, 0, 360, skin, -1)
+    image = np.full((4 * SIZE, 4 * SIZE), person.ground, np.uint8)
+    cv2.ellipse(image, (128, 128), (person.wide, person.tall), 0, 0, 360, person.skin, -1)
     height = round(2 + 26 * traces["eyes"][number])
     tilt = round(56 * (traces["brows"][number] - 0.5))
     for side in (-1, 1):
-        cv2.ellipse(image, (128 + 40 * side, 112), (18, height), 0, 0, 360, 40, -1)
-        cv2.line(image, (128 + 20 * side, 62 + tilt), (128 + 62 * side, 62 - tilt), 50, 9)
-    x = np.linspace(-44, 44, 23)
-    bend = 26 * traces["valence"][number] * (1 - (x / 44) ** 2)
-    mouth = np.stack([128 + x, 180 + bend - 13 * traces["valence"][number]], axis=1).round().astype(np.int32)
-    cv2.polylines(image, [mouth], False, 30, 8)
+        middle = 128 + person.apart * side
+        cv2.ellipse(image, (middle, 112), (person.eye, height), 0, 0, 360, person.dark, -1)
+        inner, outer = (middle - 20 * side, 62 + tilt), (middle + 20 * side, 62 - tilt)
+        cv2.line(image, inner, outer, person.dark, person.brow)
+    x = np.linspace(-person.mouth, person.mouth, 23)
+    bend = 24 * traces["valence"][number] * ((1 - (x / person.mouth) ** 2) - 0.5)
+    mouth = np.stack([128 + x, person.below + bend], axis=1).round().astype(np.int32)
+    cv2.polylines(image, [mouth], False, person.dark, person.lips)
     return np.asarray(cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
