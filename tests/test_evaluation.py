@@ -382,6 +382,34 @@ def test_a_record_says_the_same_after_reading(
         Result.load(tmp_path / "other.json")
 
 
+def test_groups_are_scored_apart_with_their_gap_and_a_caution(tmp_path: Path) -> None:
+    rng = np.random.default_rng(11)
+    words = [EXPRESSION_7.labels[k] for k in rng.integers(0, 3, 8 * FRAMES)]
+    videos = [("train", FRAMES)] * 2 + [("test", FRAMES)] * 6
+    gender = Names.of(("female", "male", "")[k % 3] for k in range(8) for _ in range(FRAMES))
+    alone = Names.of(f"age {k == 7}" for k in range(8) for _ in range(FRAMES))
+    data = made(tmp_path, "raf_db", {EXPRESSION_7: one_of(EXPRESSION_7, words)}, videos)
+    data = replace(data, index=replace(data.index, groups={"gender": gender, "age": alone}))
+    table = rng.dirichlet(np.ones(7), FRAMES).astype(np.float32)
+    result = evaluate([Table(data, {EXPRESSION_7: table})], data)[0]
+    values = {}
+    for name in ("female", "male", ""):
+        rows = [r for r in range(2 * FRAMES, 8 * FRAMES) if gender.at(r) == name]
+        hits = [EXPRESSION_7.index(words[r]) == table[data.index.frame[r]].argmax() for r in rows]
+        figure = find(result, "accuracy", f"gender: {name or 'not stated'}")
+        assert (figure.value, figure.count, figure.units) == (pytest.approx(np.mean(hits)), 24, 2)
+        values[name] = np.mean(hits)
+    gap = find(result, "gap of accuracy", "gender").value
+    assert gap == pytest.approx(abs(values["female"] - values["male"]))
+    assert math.isnan(find(result, "gap of accuracy", "age").value), "one group has a single recording"
+    assert math.isnan(find(result, "accuracy", "age: age True").low)
+    assert any("within a group others may be hidden" in note for note in result.notes)
+    [plain, *_] = evaluate(
+        [Table(data, {EXPRESSION_7: table})], replace(data, index=replace(data.index, groups={}))
+    )
+    assert not any("within a group" in note for note in plain.notes)
+
+
 # Intervals
 
 

@@ -152,9 +152,3 @@ def _weights(clusters: IntArray, draws: int, rng: np.random.Generator) -> FloatA
     chosen = rng.integers(number, size=(draws, number)) + np.arange(draws)[:, None] * number
     times = np.bincount(chosen.ravel(), minlength=draws * number).reshape(draws, number)
     return np.asarray(times[:, clusters], np.float64)
-
-
-def by_cluster(part: Part, chosen: IntArray) -> Part:
-    """Return the part cut to some of its recordings."""
-    _, clusters = np.unique(part.clusters[chosen], return_inverse=True)
-    return Part(part.statistics[chosen], clusters.astype(np.int64))

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from mien.benchmark.figures import FURTHER, Part, by_label, interval, mean_of_folds
+from mien.benchmark.groups import CAUTION, first_rows, groups
 from mien.benchmark.result import Figure, Result
 from mien.benchmark.tally import STEPS, Tally, areas
-from mien.databases.catalog import Protocol, recordings
+from mien.databases.catalog import Protocol
 from mien.metrics import Confusion, Outcomes
 from mien.preparation.prepared import Prepared
 
@@ -27,6 +28,7 @@ def described(
 ) -> Result:
     """Return what the tallies of a protocol's folds come to."""
     voices = voices_of(data, tallies)
+    by_group = list(groups(protocol, data.index, tallies, voices["model"])) if voices else []
     coverage = {
         name: sum(tally.counts[name] for tally in tallies) for name in (tallies[0].counts if tallies else ())
     }
@@ -39,12 +41,12 @@ def described(
         data=facts,
         coverage=coverage,
         mien=version("mien"),
-        figures=list(figures(protocol, voices, tallies)),
+        figures=[*figures(protocol, voices, tallies), *by_group],
         confusion=confusion(protocol, voices),
         units=units(protocol, voices),
         calibration=calibration(tallies),
         density=density(protocol, tallies),
-        notes=notes,
+        notes=[*notes, CAUTION] if by_group else notes,
     )
 
 
@@ -60,10 +62,8 @@ def voices_of(data: Prepared, tallies: Sequence[Tally]) -> dict[str, list[Part]]
 
 def _clusters(data: Prepared, tally: Tally) -> Any:
     """Return which subject each recording counts to; each its own where a subject is not known."""
-    units, subjects = recordings(data.index), data.index.subject
-    first = np.full(len(units.vocabulary), -1, np.int64)
-    first[units.codes[tally.rows[::-1]]] = tally.rows[::-1]
-    codes = subjects.codes[first[tally.names]]
+    subjects = data.index.subject
+    codes = subjects.codes[first_rows(data.index, tally)]
     if not all(str(name) for name in subjects.vocabulary[np.unique(codes)]):
         return np.arange(len(tally.names))
     return np.unique(codes, return_inverse=True)[1]
