@@ -17,7 +17,7 @@ from mien.databases.index import Index
 from mien.metrics import Confusion, Moments, Outcomes
 
 CAUTION = (
-    "Groups are those that the database names, often judged from looks by others; they say nothing of a single "
+    "Groups are those that the database names, often judged from looks by others; they tell nothing of one "
     "person. A gap may come from few people, from other expressions, light or cameras in a group, or from "
     "labels that differ by group, as well as from the network. No gap does not show that it is fair: a group "
     "that is missing was not measured, and within a group others may be hidden."
