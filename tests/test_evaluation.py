@@ -139,6 +139,9 @@ def test_f1_is_the_mean_over_units_then_over_folds(disfa: Prepared, guesses: dic
     assert result.figure.low < result.figure.value < result.figure.high
     assert result.coverage["counted"] == result.coverage["rows"] == 6 * FRAMES
     assert result.settings["folds"] == 3
+    assert result.settings["tested"] == sorted(
+        s for f in DATABASES["disfa"].protocols[0].folds for s in f.test
+    )
     always = find(result, "binary F1", of="constant").value
     assert always > result.figure.value - 0.5
     assert not [figure for figure in result.figures if figure.thresholds == "validation"]

@@ -172,6 +172,7 @@ def settings(protocol: Protocol, tallies: Sequence[Tally]) -> dict[str, Any]:
         "over": protocol.over,
         "by": protocol.by,
         "folds": max(len(protocol.folds), protocol.made),
+        "tested": sorted({name for fold in protocol.folds for name in fold.test}),
         "present_from": protocol.threshold,
         "without_face": protocol.without_face,
         "fresh": protocol.fresh,
