@@ -4,9 +4,9 @@
 
 Makes an index like Aff-Wild2's (600 videos; valence and arousal, eight expressions, twelve action units, a
 tenth of the rows without a label of each) and gives the tallies of VA, EXPR and AU random predictions, 8,192
-rows at a time, as `mien evaluate` does; networks and pictures are not part of it. Prints a Markdown table for a
-tenth of the rows and for all: seconds, rows per second, and how much the greatest resident memory grew beyond
-the index.
+rows at a time, as `mien evaluate` does; networks and pictures are not part of it. Prints a Markdown table for
+a tenth of the rows and for all: seconds, rows per second, and how much the greatest resident memory grew
+beyond the index.
 """
 
 import argparse

@@ -30,7 +30,18 @@ ORDER = (
 )
 """Groups of modules; one may import its own group and those before it. Tests alone import testing."""
 
-HEAVY = ("av", "cv2", "jinja2", "numpy", "onnx", "onnxruntime", "pyarrow", "safetensors", "torch")
+HEAVY = (
+    "av",
+    "cv2",
+    "jinja2",
+    "matplotlib",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pyarrow",
+    "safetensors",
+    "torch",
+)
 """What neither `import mien` nor `mien --help` may load."""
 
 TRAINING = {"onnx", "onnxscript", "safetensors", "torch"}

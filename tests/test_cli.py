@@ -270,9 +270,14 @@ def test_wrong_bundle_and_detector_are_named(tmp_path: Path, face: Path) -> None
 
 def test_every_command_has_help_with_an_example() -> None:
     listed = mien("--help").stdout
-    for name in ("analyze", "prepare", "train", "export", "evaluate"):
-        assert re.search(rf"^  {name}\b", listed, re.MULTILINE)
-        assert "Example" in mien(name, "--help").stdout
+    assert re.search(r"^  Example:\n +mien analyze talk\.mp4$", listed, re.MULTILINE)
+    names = [line.split()[0] for line in listed.partition("Commands:")[2].strip().splitlines()]
+    assert {"analyze", "prepare", "train", "export", "evaluate", "benchmark", "submit"} <= set(names)
+    for name in names:
+        told = mien(name, "--help").stdout
+        assert re.search(rf"^  Examples?\b.*:\n(      .*\n)*      mien {name}\b", told, re.MULTILINE), told
+        assert "\b" not in told
+        assert "\\b" not in told
 
 
 def test_help_imports_nothing_heavy() -> None:

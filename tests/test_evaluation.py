@@ -25,7 +25,9 @@ from mien.tasks import (
     ACTION_UNITS_8,
     ACTION_UNITS_12,
     ACTION_UNITS_DISFA,
+    COMPOUND_7,
     EXPRESSION_7,
+    EXPRESSION_8_CONTEMPT,
     EXPRESSION_8_OTHER,
     INTENSITIES_DISFA,
     VALENCE_AROUSAL,
@@ -252,6 +254,35 @@ def test_frames_without_a_picture_follow_the_protocols_rule(wild: Prepared) -> N
     rms = find(result, "RMSE", of="constant").value
     train = wild.index.labels.values[VALENCE_AROUSAL][: 2 * FRAMES].mean(axis=0)
     assert rms == pytest.approx(np.sqrt(((y - train) ** 2).mean(axis=0)).mean(), abs=1e-6)
+
+
+def test_recordings_of_which_nothing_counts_are_not_resampled(wild: Prepared) -> None:
+    picture = wild.index.columns["picture"].copy()
+    picture[5 * FRAMES :] = 0
+    lost = replace(wild, index=wild.index.with_columns({"picture": picture}))
+    table = np.random.default_rng(2).uniform(-1, 1, (FRAMES, 2)).astype(np.float32)
+    units = [evaluate([Table(d, {VALENCE_AROUSAL: table})], d, ["VA"])[0].figure.units for d in (wild, lost)]
+    assert units == [4, 3]
+
+
+def test_of_several_label_sets_the_one_that_shares_most_is_read(wild: Prepared) -> None:
+    rng = np.random.default_rng(3)
+    compound, eight = (rng.dirichlet(np.ones(n), FRAMES).astype(np.float32) for n in (7, 8))
+    names = ["EXPR"]
+    [alone] = evaluate([Table(wild, {EXPRESSION_8_CONTEMPT: eight})], wild, names)
+    [both] = evaluate([Table(wild, {COMPOUND_7: compound, EXPRESSION_8_CONTEMPT: eight})], wild, names)
+    assert both.figure.value == alone.figure.value
+    with pytest.raises(DatabaseError, match="'EXPR' wants|EXPR: wants expression_8_other"):
+        evaluate([Table(wild, {COMPOUND_7: compound})], wild, names)
+    with pytest.raises(DatabaseError, match="no protocol has rows and labels"):
+        evaluate([Table(wild, {COMPOUND_7: compound})], wild)
+
+
+def test_a_probability_of_just_a_half_is_presence(wild: Prepared) -> None:
+    [result] = evaluate(
+        [Table(wild, {ACTION_UNITS_12: np.full((FRAMES, 12), 0.5, np.float32)})], wild, ["AU"]
+    )
+    assert result.figure.value == find(result, "binary F1", of="constant").value > 0
 
 
 def test_thresholds_come_from_the_validation_part(tmp_path: Path) -> None:

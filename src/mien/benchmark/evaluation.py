@@ -8,7 +8,6 @@ memory does not grow with their number: only statistics by recording are kept.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from mien.arrays import BoolArray, FloatArray, IntArray
 from mien.benchmark.predicting import said
 from mien.benchmark.reporting import described
 from mien.benchmark.result import Result
-from mien.benchmark.tally import Baselines, Tally, best_thresholds
+from mien.benchmark.tally import Baselines, Tally, best_thresholds, source_of
 from mien.bundle import Predictor
 from mien.databases import DATABASES
 from mien.databases.catalog import OFFICIAL, Fold, Protocol
@@ -113,13 +112,12 @@ def runnable(predictors: Sequence[Predictor], data: Prepared, split: str) -> lis
     Raises:
         DatabaseError: there is none.
     """
-    has = {(task.behaviour, task.kind) for predictor in predictors for task in predictor.tasks}
     found = []
     for protocol in DATABASES[data.index.database].protocols:
-        wanted = (protocol.task.behaviour, protocol.task.kind)
+        able = all(source_of(protocol, predictor.tasks) for predictor in predictors)
         rows = [test for _, _, test in moved(protocol, split).parts(data.index)]
         labelled = protocol.task in data.index.labels.values
-        if labelled and wanted in has and any(len(part) for part in rows):
+        if labelled and able and any(len(part) for part in rows):
             found.append(protocol)
     if not found:
         part = f" in the part {split!r}" if split else ""
@@ -247,9 +245,8 @@ def facts(data: Prepared, plan: Sequence[Test]) -> dict[str, Any]:
     return {
         "index_sha256": str(data.manifest.get("sha256", {}).get("index.parquet", "")),
         "rows_sha256": digest.hexdigest(),
-        "rows": sum(len(test.tally.rows) for test in plan),
+        "rows_in_part": sum(len(test.tally.rows) for test in plan),
         "detector": data.manifest.get("detector"),
-        "mien": version("mien"),
     }
 
 

@@ -3,6 +3,7 @@
 Whatever is asked later (a metric, a fold, an interval, a group of people) follows from these few numbers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,7 @@ from mien.databases.index import Index
 from mien.errors import DatabaseError
 from mien.metrics import Confusion, Moments, Outcomes
 from mien.records import Predictions, by_name
+from mien.tasks import Task
 
 Statistics = Moments | Confusion | Outcomes
 
@@ -29,19 +31,31 @@ CELLS = 32
 def told(protocol: Protocol, predictions: Predictions) -> FloatArray:
     """Return what is predicted of a protocol's labels, (n, labels), NaN for a label that is not predicted.
 
-    Where the network has not the protocol's task, its first one of the same behaviour and kind is read by
-    the names of its labels.
+    Where the network has not the protocol's task, the one of the same behaviour and kind with most of its
+    labels, the first of equals, is read by their names.
 
     Raises:
         DatabaseError: it has none.
     """
-    task = protocol.task
-    alike = [t for t in predictions.values if (t.behaviour, t.kind) == (task.behaviour, task.kind)]
-    if not alike:
+    source = source_of(protocol, tuple(predictions.values))
+    if source is None:
         has = ", ".join(t.name for t in predictions.values)
-        raise DatabaseError(f"{protocol.name}: wants {task.name}, and the network predicts {has}")
-    source = task if task in predictions.values else alike[0]
-    return by_name(task, source.labels, predictions.values[source])[:, columns(protocol)]
+        raise DatabaseError(f"{protocol.name}: wants {protocol.task.name}, and the network predicts {has}")
+    return by_name(protocol.task, source.labels, predictions.values[source])[:, columns(protocol)]
+
+
+def source_of(protocol: Protocol, tasks: Sequence[Task]) -> Task | None:
+    """Return which of a network's tasks a protocol is scored on; None where none has any of its labels."""
+    wanted = protocol.task
+    if wanted in tasks:
+        return wanted
+    shared = {
+        task: len(set(task.labels) & set(protocol.labels))
+        for task in tasks
+        if (task.behaviour, task.kind) == (wanted.behaviour, wanted.kind)
+    }
+    best = max(shared, key=lambda task: shared[task], default=None)
+    return best if best is not None and shared[best] else None
 
 
 def columns(protocol: Protocol) -> list[int]:
@@ -157,9 +171,9 @@ class Tally:
         rows, seen, carried = rows[mine], seen[mine], carried[mine]
         part = self.index[rows]
         truth, known = labelled(self.protocol, part)
-        carries = "nearest earlier" in self.protocol.without_face
-        usable = seen | carried if carries else seen
-        self._count(part, known, seen, carried & carries)
+        carried = carried & self.protocol.carries
+        usable = seen | carried
+        self._count(part, known, seen, carried)
         said = told(self.protocol, predictions[mine])
         if self.index.unit == "clip":
             self._gather(rows[usable], said[usable])
@@ -169,9 +183,17 @@ class Tally:
             self._score(rows[keep], truth[keep], known[keep], said[keep])
 
     def finish(self) -> None:
-        """Count what had to wait for the end of its clip."""
-        if not self._clips:
-            return
+        """Count what had to wait for the end of its clip, and forget recordings of which nothing counted."""
+        if self._clips:
+            self._judge()
+        if "model" in self.statistics:
+            count = self.statistics["model"].count
+            some = np.flatnonzero(count.reshape(len(self.names), -1).any(axis=1))
+            self.names = self.names[some]
+            self.statistics = {name: statistics[some] for name, statistics in self.statistics.items()}
+
+    def _judge(self) -> None:
+        """Count clips by the mean of what was said of their frames."""
         codes = self.index.video.codes
         first = {int(codes[row]): int(row) for row in self.rows[::-1]}
         rows = np.array([first[code] for code in self._clips], np.int64)
@@ -228,7 +250,7 @@ class Tally:
         groups: IntArray,
         thresholds: FloatArray | None,
     ) -> Statistics:
-        """Return the statistics of some rows by recording; without thresholds a unit is present above 0.5."""
+        """Return the statistics of some rows by recording; without thresholds a unit is present from 0.5."""
         count = len(self.names)
         known = known & ~np.isnan(said)
         if self.protocol.task.kind == "categorical":
@@ -237,7 +259,7 @@ class Tally:
             true = np.where(right, chosen, truth.argmax(axis=1))
             return Confusion.of(true, chosen, truth.shape[1], groups=groups, count=count)
         if self.protocol.task.kind == "binary":
-            present = said > 0.5 if thresholds is None else said >= thresholds
+            present = said >= (0.5 if thresholds is None else thresholds)
             return Outcomes.of(truth > 0.5, present, known, groups, count)
         return Moments.of(truth, np.nan_to_num(said), known, groups, count)
 

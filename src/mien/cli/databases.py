@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.main import FILE, FOLDER, guarded, main
+from mien.cli.main import FILE, FOLDER, guarded, kept, main
 from mien.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ HERE = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
 @main.group()
+@kept
 def databases() -> None:
     r"""What databases mien reads, and whether a folder holds one as it should.
 

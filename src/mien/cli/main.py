@@ -33,11 +33,22 @@ def guarded(command: Callable[P, T]) -> Callable[P, T]:
             sys.exit(130)
         sys.exit(1)
 
-    return run
+    return kept(run)
+
+
+def kept(command: Callable[P, T]) -> Callable[P, T]:
+    r"""Return the command with the lines of its examples kept as they are in the help.
+
+    click leaves a paragraph alone whose first line is a backspace; docstrings spell it as \b.
+    """
+    if command.__doc__:
+        command.__doc__ = command.__doc__.replace("\\b\n", "\b\n")
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mien", message="mien %(version)s")
+@kept
 def main() -> None:
     r"""Facial affect in the wild: expressions, action units, valence and arousal.
 

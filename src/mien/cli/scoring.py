@@ -43,8 +43,11 @@ def evaluate(
     from mien.benchmark import evaluate as evaluate_bundles
     from mien.benchmark.folder import write
     from mien.bundle import Bundle, shipped
+    from mien.files import free_folder
     from mien.preparation.prepared import Prepared
 
+    if output is not None:
+        free_folder(output)
     opened = [Bundle.load(shipped() if str(b) == "shipped" else b, threads=0) for b in bundles]
     results = evaluate_bundles(opened, Prepared.open(prepared), protocols, split)
     for result in results:

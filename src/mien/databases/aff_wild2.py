@@ -297,6 +297,7 @@ def _protocol(name: str, task: Task, metric: Metric, note: str, labels: tuple[st
         labels=labels,
         folds=(VALIDATION_AS_TEST,),
         without_face="counted, with the prediction of the nearest earlier frame of the same face",
+        carries=True,
         note=note,
     )
 

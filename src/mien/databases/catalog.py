@@ -110,7 +110,8 @@ class Protocol:
             (n, labels of the task) bool, several or none; None for the one with more than half of the
             distribution.
         fresh: pictures that also stand in the training part are left out.
-        without_face: what a frame in which no face was found counts as.
+        without_face: what a frame in which no face was found counts as, in words.
+        carries: such a frame holds what was said of the nearest earlier frame of the same face.
         note: what a reader must know to compare.
     """
 
@@ -128,6 +129,7 @@ class Protocol:
     truth: Callable[[Index], BoolArray] | None = None
     fresh: bool = False
     without_face: str = "counted, with the prediction for the whole picture"
+    carries: bool = False
     note: str = ""
 
     def __post_init__(self) -> None:

@@ -92,7 +92,7 @@ def _score(
         truth, guess = values[clear].argmax(axis=1), predictions[clear].argmax(axis=1)
         return macro_f1(truth, guess, len(task)), {f"{task.name}_accuracy": accuracy(truth, guess)}
     each = [
-        binary_f1(values[known[:, i], i] > 0.5, predictions[known[:, i], i] > 0.5)
+        binary_f1(values[known[:, i], i] > 0.5, predictions[known[:, i], i] >= 0.5)
         if task.kind == "binary"
         else ccc(values[known[:, i], i], predictions[known[:, i], i])
         for i in range(len(task))
