@@ -13,7 +13,6 @@ from mien.cli.main import FILE, FOLDER, guarded, main
 @click.option("--protocol", "protocols", multiple=True, help="One of the database's; may be given again.")
 @click.option(
     "--split",
-    default="",
     type=click.Choice(["train", "validation", "test"]),
     help="Test this part instead of the protocol's own.",
 )
@@ -24,7 +23,7 @@ def evaluate(
     bundles: tuple[Path, ...],
     prepared: Path,
     protocols: tuple[str, ...],
-    split: str,
+    split: str | None,
     output: Path | None,
     verbose: bool,
 ) -> None:
@@ -49,7 +48,7 @@ def evaluate(
     if output is not None:
         free_folder(output)
     opened = [Bundle.load(shipped() if str(b) == "shipped" else b, threads=0) for b in bundles]
-    results = evaluate_bundles(opened, Prepared.open(prepared), protocols, split)
+    results = evaluate_bundles(opened, Prepared.open(prepared), protocols, split or "")
     for result in results:
         click.echo(result.text(verbose))
     if output is not None:
