@@ -103,7 +103,8 @@ def moved(protocol: Protocol, split: str) -> Protocol:
     if not split or protocol.by != "split":
         return protocol
     validation = () if split == "validation" else OFFICIAL.validation
-    return replace(protocol, folds=(Fold(("train",), validation, (split,)),))
+    here = f"{protocol.aggregation} (here: the {split} part)"
+    return replace(protocol, folds=(Fold(("train",), validation, (split,)),), aggregation=here)
 
 
 def runnable(predictors: Sequence[Predictor], data: Prepared, split: str) -> list[Protocol]:
