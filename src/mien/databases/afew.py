@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.databases import published
 from mien.databases.catalog import VALIDATION_AS_TEST, Count, Database, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import VIDEOS, files, find_folders, numbered, relative, subfolders
+from mien.databases.published import AFEW
 from mien.errors import DatabaseError
 from mien.records import Labels, one_hot
 from mien.tasks import EXPRESSION_7
@@ -166,7 +166,7 @@ DATABASE = Database(
             for label, number in zip(CLASSES.values(), (133, 74, 81, 150, 144, 117, 74), strict=True)
         ),
     ),
-    published=published.AFEW,
+    published=AFEW,
     licence="For research that is not commercial, by agreement; the films are their owners'.",
     obtain="On request by its authors: cs.anu.edu.au/few.",
     citation="Dhall, Goecke, Lucey, Gedeon, IEEE MultiMedia 19(3), 2012",

@@ -27,7 +27,6 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, IntArray
-from mien.databases import published
 from mien.databases.aff_wild2_files import (
     TASKS_READ,
     LabelFile,
@@ -45,6 +44,7 @@ from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES, files, numbered, relative
 from mien.databases.names import TEXT, Names
+from mien.databases.published import AFF_WILD2
 from mien.errors import DatabaseError
 from mien.records import Labels, one_hot
 from mien.tasks import (
@@ -357,7 +357,7 @@ DATABASE = Database(
     ),
     sums={"MTL": ("MTL valence and arousal", "MTL expressions", "MTL action units")},
     related={"aff_wild": frozenset(str(number) for number in range(1, 1000))},
-    published=published.AFF_WILD2,
+    published=AFF_WILD2,
     licence="Research only, by a signed agreement with the authors; no redistribution.",
     obtain="Write to the organisers with a signed agreement, as the current ABAW workshop's page says.",
     citation="Kollias and Zafeiriou, BMVC 2019 (arXiv 1910.04855); the edition's own ABAW paper",

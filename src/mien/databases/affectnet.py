@@ -32,11 +32,11 @@ from re import compile as pattern
 import numpy as np
 
 from mien.arrays import FloatArray
-from mien.databases import published
 from mien.databases.catalog import VALIDATION_AS_TEST, Count, Database, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES, files, find_folders, relative, subfolders
+from mien.databases.published import AFFECTNET
 from mien.databases.text import fields, lines, number, whole
 from mien.errors import DatabaseError
 from mien.records import Labels, one_hot
@@ -406,7 +406,7 @@ DATABASE = Database(
         Count(4_000, split="validation", task=EXPRESSION_8_CONTEMPT, release=RELEASE_2017),
         Count(3_999, split="validation", task=EXPRESSION_8_CONTEMPT, release=RELEASE_2021),
     ),
-    published=published.AFFECTNET,
+    published=AFFECTNET,
     licence="For research that is not commercial, by agreement; the pictures are their owners'.",
     obtain="On request by its authors: mohammadmahoor.com/affectnet.",
     citation="Mollahosseini, Hasani, Mahoor, IEEE Transactions on Affective Computing 10(1), 2019",

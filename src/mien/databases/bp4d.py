@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import FloatArray, IntArray
-from mien.databases import published
 from mien.databases.catalog import Count, Database, Fold, Protocol, three_parts
 from mien.databases.disfa import GRADES, LAST, read_pairs
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES, files, find_folders, numbered, relative, shown
 from mien.databases.names import Names
+from mien.databases.published import BP4D
 from mien.databases.text import fields, lines, whole
 from mien.errors import DatabaseError
 from mien.records import Labels, by_name
@@ -347,7 +347,7 @@ DATABASE = Database(
         ),
     ),
     counts=(Count(41, "subjects"),),
-    published=published.BP4D,
+    published=BP4D,
     licence="Research only, by agreement with Binghamton University.",
     obtain="By request: www.cs.binghamton.edu/~lijun/Research/3DFE/3DFE_Analysis.html",
     citation="Zhang et al., Image and Vision Computing 32, 2014; FERA 2015: Valstar et al., FG 2015",

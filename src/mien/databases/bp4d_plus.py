@@ -11,11 +11,11 @@ is left out with a note. A subject's name, such as F001, says nothing of BP4D's 
 
 from pathlib import Path
 
-from mien.databases import published
 from mien.databases.bp4d import COUNTED, Coding, read_sequences
 from mien.databases.catalog import Count, Database, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
+from mien.databases.published import BP4D_PLUS
 from mien.tasks import ACTION_UNITS_BP4D, INTENSITIES_BP4D
 
 
@@ -57,7 +57,7 @@ DATABASE = Database(
         ),
     ),
     counts=(Count(140, "subjects"), Count(560, "videos")),
-    published=published.BP4D_PLUS,
+    published=BP4D_PLUS,
     licence="Research only, by agreement with Binghamton University.",
     obtain="By request: www.cs.binghamton.edu/~lijun/Research/3DFE/3DFE_Analysis.html",
     citation="Zhang et al.: Multimodal Spontaneous Emotion Corpus for Human Behavior Analysis, CVPR 2016",

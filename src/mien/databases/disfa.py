@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import FloatArray, IntArray
-from mien.databases import published
 from mien.databases.catalog import Count, Database, Protocol, three_parts
 from mien.databases.findings import Findings
 from mien.databases.index import Index
@@ -34,6 +33,7 @@ from mien.databases.layout import (
     tell_unlabelled,
     the_folder,
 )
+from mien.databases.published import DISFA
 from mien.databases.text import fields, lines, whole
 from mien.errors import DatabaseError
 from mien.records import Labels, by_name
@@ -304,7 +304,7 @@ DATABASE = Database(
     protocols=PROTOCOLS,
     counts=(Count(27, "subjects"), Count(27, "videos")),
     related={"disfa_plus": frozenset(POSING)},
-    published=published.DISFA,
+    published=DISFA,
     licence="Research only, by agreement with the University of Denver.",
     obtain="By request to its authors: mohammadmahoor.com/disfa",
     citation="Mavadati, Mahoor, Bartlett, Trinh, Cohn: DISFA, IEEE Transactions on Affective Computing, 2013",

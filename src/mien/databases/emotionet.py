@@ -25,11 +25,11 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from mien.databases import published
 from mien.databases.catalog import Database, Fold, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES
+from mien.databases.published import EMOTIONET
 from mien.databases.text import fields, lines, whole
 from mien.errors import DatabaseError
 from mien.records import Labels
@@ -359,7 +359,7 @@ DATABASE = Database(
         )
         for year, units in ((2017, UNITS_2017), (2018, UNITS_2018), (2020, ACTION_UNITS_EMOTIONET.labels))
     ),
-    published=published.EMOTIONET,
+    published=EMOTIONET,
     licence="Research only, by agreement with the Ohio State University; pictures belong to their owners.",
     obtain="By request: cbcsl.ece.ohio-state.edu/EmotionNetChallenge",
     citation="Benitez-Quiroz, Srinivasan, Martinez: EmotioNet, CVPR 2016",

@@ -24,11 +24,11 @@ from re import fullmatch
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, Image, IntArray
-from mien.databases import published
 from mien.databases.catalog import Count, Database, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES, files, find_folders, relative, subfolders
+from mien.databases.published import FER2013
 from mien.databases.text import fields, lines, table, whole
 from mien.errors import DatabaseError
 from mien.records import Labels, one_hot
@@ -402,7 +402,7 @@ DATABASE = Database(
             note="the labels' own code trains in this mode and scores by majority",
         ),
     ),
-    published=published.FER2013,
+    published=FER2013,
     counts=(
         *(Count(28_709, split="train", release=release) for release in (TABLE, WITH_VOTES, FOLDERS)),
         *(Count(3_589, split="validation", release=release) for release in (TABLE, WITH_VOTES)),

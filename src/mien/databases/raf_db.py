@@ -14,12 +14,12 @@ the compound set are in the order of public code that reads it, and of the autho
 from pathlib import Path
 from re import fullmatch
 
-from mien.databases import published
 from mien.databases.catalog import Count, Database, Fold, Protocol
 from mien.databases.findings import Findings
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES, files, find_folders, relative
 from mien.databases.names import Names
+from mien.databases.published import RAF_DB
 from mien.databases.text import lines, whole
 from mien.errors import DatabaseError
 from mien.records import Labels, one_hot
@@ -178,7 +178,7 @@ DATABASE = Database(
         Count(12_271, split="train", task=EXPRESSION_7),
         Count(3_068, split="test", task=EXPRESSION_7),
     ),
-    published=published.RAF_DB,
+    published=RAF_DB,
     licence="For research that is not commercial; the pictures are their owners'. By agreement only.",
     obtain="On request by its authors: whdeng.cn/RAF/model1.html.",
     citation="Li, Deng, Du, CVPR 2017; Li, Deng, IEEE TIP 28(1), 2019",
