@@ -179,8 +179,7 @@ def test_pieces_do_not_matter(
     assert [result.protocol for result in whole] == [p.name for p in DATABASES["disfa"].protocols]
     for one, other in zip(whole, pieces, strict=True):
         for ours, theirs in zip(one.figures, other.figures, strict=True):
-            if ours.of != "prior":
-                assert ours.value == pytest.approx(theirs.value, nan_ok=True)
+            assert ours.value == pytest.approx(theirs.value, nan_ok=True)
         assert one.coverage == other.coverage
 
 

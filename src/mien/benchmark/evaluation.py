@@ -61,14 +61,16 @@ def evaluate(
             that is asked for cannot.
     """
     for predictor in predictors:
-        if predictor.preprocessing.widened(data.preprocessing.size) != data.preprocessing:
+        stored, wanted = data.preprocessing, predictor.preprocessing
+        if wanted.widened(stored.size) != stored or stored.size < wanted.size:
             raise DatabaseError(
                 f"{data.index.database}: prepared with {data.preprocessing}, "
                 f"the network wants {predictor.preprocessing}"
             )
     asked = called(data.index.database, names) if names else runnable(predictors, data, split)
     chosen = [moved(protocol, split) for protocol in asked]
-    plans = {protocol.name: list(planned(protocol, predictors, data)) for protocol in chosen}
+    plans = planned_all(chosen, predictors, data, bool(names))
+    chosen = [protocol for protocol in chosen if protocol.name in plans]
     tests = [test for plan in plans.values() for test in plan]
     _find_thresholds(tests, data)
     _run([(test.predictor, test.tally) for test in tests], data)
@@ -76,10 +78,10 @@ def evaluate(
         described(
             protocol,
             data,
-            [test.tally for test in plans[protocol.name]],
+            [test.tally for test in plans[protocol.name] if test.tally.statistics],
             networks(plans[protocol.name]),
             facts(data, plans[protocol.name]),
-            notes(protocol, predictors, data, plans[protocol.name]),
+            [*notes(protocol, predictors, data, plans[protocol.name]), *unmoved(protocol, split)],
         )
         for protocol in chosen
     ]
@@ -128,6 +130,33 @@ def runnable(predictors: Sequence[Predictor], data: Prepared, split: str) -> lis
     return found
 
 
+def planned_all(
+    protocols: Sequence[Protocol], predictors: Sequence[Predictor], data: Prepared, every: bool
+) -> dict[str, list["Test"]]:
+    """Return the plans of protocols by name, without those that cannot be run unless every one is wanted.
+
+    Raises:
+        DatabaseError: one that is wanted cannot be run, or none can.
+    """
+    plans: dict[str, list[Test]] = {}
+    problems: list[DatabaseError] = []
+    for protocol in protocols:
+        try:
+            plans[protocol.name] = list(planned(protocol, predictors, data))
+        except DatabaseError as error:
+            problems.append(error)
+    if problems and (every or not plans):
+        raise problems[0]
+    return plans
+
+
+def unmoved(protocol: Protocol, split: str) -> list[str]:
+    """Return a note where another part is asked for of a protocol that has folds of subjects."""
+    if not split or protocol.by == "split":
+        return []
+    return [f"it tests folds of subjects: --split {split} does not apply"]
+
+
 def seen_folds(predictor: Predictor, database: str) -> set[str] | None:
     """Return the folds of a database that a predictor learned from, "" for all of it; None for nothing."""
     trained = predictor.card.get("trained_on")
@@ -143,8 +172,10 @@ def planned(protocol: Protocol, predictors: Sequence[Predictor], data: Prepared)
         DatabaseError: there is none, or two predictors want the same fold.
     """
     numbers: list[int] = []
+    tested = False
     for number, (train, validation, test) in enumerate(protocol.parts(data.index), start=1):
         able = [p for p in predictors if _may_test(p, protocol, number, data.index.database)]
+        tested = tested or len(test) > 0
         if not len(test) or not able:
             continue
         if len(able) > 1:
@@ -153,6 +184,8 @@ def planned(protocol: Protocol, predictors: Sequence[Predictor], data: Prepared)
         numbers.append(number)
         baselines = Baselines.of(protocol, data.index, train, test)
         yield Test(number, able[0], validation, Tally(protocol, data.index, test, baselines))
+    if not tested:
+        raise DatabaseError(f"{data.index.database}: {protocol.name!r} has no rows in the part it tests")
     if not numbers:
         raise DatabaseError(
             f"{data.index.database}: {protocol.name!r} has no rows to test that the network has not learned "
@@ -163,12 +196,14 @@ def planned(protocol: Protocol, predictors: Sequence[Predictor], data: Prepared)
 def _may_test(predictor: Predictor, protocol: Protocol, number: int, database: str) -> bool:
     """Return whether a predictor may be tested on a fold."""
     folds = seen_folds(predictor, database)
-    if protocol.by == "split" or folds is None or "" in folds:
+    if protocol.by == "split":
+        return folds is None or folds == {""}
+    if folds is None or "" in folds:
         return True
     alike = [
         p.name for p in DATABASES[database].protocols if p.folds == protocol.folds and p.made == protocol.made
     ]
-    return any(f"fold {number} of {name}" in folds for name in alike)
+    return folds <= {f"fold {number} of {name}" for name in alike}
 
 
 def _find_thresholds(tests: Sequence[Test], data: Prepared) -> None:
@@ -180,7 +215,8 @@ def _find_thresholds(tests: Sequence[Test], data: Prepared) -> None:
     ]
     _run([(test.predictor, tally) for test, tally in counted], data)
     for test, tally in counted:
-        test.tally.thresholds = best_thresholds(tally.scores)
+        if tally.statistics:
+            test.tally.thresholds = best_thresholds(tally.scores)
 
 
 def _run(pairs: Sequence[tuple[Predictor, Tally]], data: Prepared) -> None:
@@ -241,8 +277,9 @@ def facts(data: Prepared, plan: Sequence[Test]) -> dict[str, Any]:
     digest = hashlib.sha256()
     index = data.index
     for test in plan:
-        for row in test.tally.rows.tolist():
-            digest.update(f"{test.number}\t{index.describe(row)}\n".encode())
+        for start in range(0, len(test.tally.rows), ROWS):
+            for row in test.tally.rows[start : start + ROWS].tolist():
+                digest.update(f"{test.number}\t{index.describe(row)}\n".encode())
     return {
         "index_sha256": str(data.manifest.get("sha256", {}).get("index.parquet", "")),
         "rows_sha256": digest.hexdigest(),
@@ -257,8 +294,9 @@ def notes(
     """Return what a reader must know before comparing."""
     told = [protocol.note] if protocol.note else []
     total = len(list(protocol.parts(data.index)))
-    if len(plan) < total:
-        tested = ", ".join(str(test.number) for test in plan)
+    counted = [test for test in plan if test.tally.statistics]
+    if len(counted) < total:
+        tested = ", ".join(str(test.number) for test in counted) or "none"
         told.append(f"folds tested: {tested} of {total}; the others were not measured")
     for predictor in predictors:
         folds = seen_folds(predictor, data.index.database)
@@ -269,5 +307,7 @@ def notes(
             )
     missing = sorted({label for test in plan for label in test.tally.unpredicted})
     if missing:
-        told.append(f"not predicted and left out: {', '.join(missing)}")
+        classes = protocol.task.kind == "categorical"
+        what = "never predicted, and counted as wrong" if classes else "not predicted and left out"
+        told.append(f"{what}: {', '.join(missing)}")
     return told

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mien.arrays import IntArray
+from mien.arrays import BoolArray, IntArray
 from mien.benchmark.figures import Part, interval, mean_of_folds
 from mien.benchmark.result import Figure
 from mien.benchmark.tally import Statistics, Tally
 from mien.databases.catalog import Protocol, recordings
 from mien.databases.index import Index
+from mien.databases.names import Names
 from mien.metrics import Confusion, Moments, Outcomes
 
 CAUTION = (
@@ -24,52 +25,69 @@ CAUTION = (
 )
 """What cannot be concluded."""
 
-NOT_PEOPLE = ("recording", "level")
-"""Groups of an Index that are not of people."""
+PEOPLE = ("gender", "sex", "age", "race", "ethnicity", "culture")
+"""Groups of an Index that are of people; others are of recordings, sentences, levels."""
 
 
 def groups(
     protocol: Protocol, index: Index, tallies: Sequence[Tally], parts: Sequence[Part]
 ) -> Iterator[Figure]:
-    """Yield the protocol's figure for each group, all folds together, and the gap between best and worst.
+    """Yield the protocol's metrics for each group, all folds together, and the gap between best and worst.
 
-    The gap is between groups of at least two subjects, or recordings where subjects are not known.
+    The gap is between groups of at least two subjects, or recordings where these are not known. A recording
+    that shows people of several groups counts to none.
 
     Args:
         protocol: what is scored.
-        index: names the groups; a recording counts to the group of its first row.
+        index: names the groups.
         tallies: of the folds.
         parts: the model's statistics of the same folds.
     """
     whole = together(parts)
     first = np.concatenate([first_rows(index, tally) for tally in tallies])
     for column, names in index.groups.items():
-        if column in NOT_PEOPLE:
+        if column not in PEOPLE:
             continue
         codes = names.codes[first]
-        values = []
-        for code in np.unique(codes):
-            chosen = np.flatnonzero(codes == code)
-            figure = _figure(protocol, whole, chosen, f"{column}: {names.vocabulary[code] or 'not stated'}")
-            yield figure
-            if names.vocabulary[code] and figure.units > 1 and np.isfinite(figure.value):
-                values.append(figure.value)
-        gap = max(values) - min(values) if len(values) > 1 else float("nan")
-        yield Figure("model", f"gap of {protocol.metric}", column, gap, note="best less worst group")
+        alone = ~np.concatenate([_mixed(index, names, tally) for tally in tallies])
+        for metric in (protocol.metric, *protocol.also):
+            values = []
+            for code in np.unique(codes[alone]):
+                chosen = np.flatnonzero((codes == code) & alone)
+                label = f"{column}: {names.vocabulary[code] or 'not stated'}"
+                figure = _figure(metric, protocol, whole, chosen, label)
+                yield figure
+                if names.vocabulary[code] and figure.units > 1 and np.isfinite(figure.value):
+                    values.append(figure.value)
+            gap = max(values) - min(values) if len(values) > 1 else float("nan")
+            note = (
+                f"; {int((~alone).sum())} recordings show several groups, left out" if not alone.all() else ""
+            )
+            yield Figure("model", f"gap of {metric}", column, gap, note=f"best less worst group{note}")
 
 
-def _figure(protocol: Protocol, whole: Part, chosen: IntArray, label: str) -> Figure:
-    """Return the protocol's figure over some recordings."""
+def _mixed(index: Index, names: Names, tally: Tally) -> BoolArray:
+    """Return which recordings of a tally have rows of several groups."""
+    units = recordings(index)
+    lowest = np.full(len(units.vocabulary), np.iinfo(np.int32).max)
+    highest = np.full(len(units.vocabulary), -1)
+    np.minimum.at(lowest, units.codes[tally.rows], names.codes[tally.rows])
+    np.maximum.at(highest, units.codes[tally.rows], names.codes[tally.rows])
+    return np.asarray((lowest != highest)[tally.names])
+
+
+def _figure(metric: str, protocol: Protocol, whole: Part, chosen: IntArray, label: str) -> Figure:
+    """Return a metric over some recordings."""
     clusters = np.unique(whole.clusters[chosen], return_inverse=True)[1]
     part = Part(whole.statistics[chosen], clusters)
-    low, high = interval(protocol.metric, protocol.over, [part])
+    low, high = interval(metric, protocol.over, [part])
     summed = part.statistics.sum()
     count = summed.count if isinstance(summed, Confusion) else summed.count.max(initial=0)
     return Figure(
         "model",
-        protocol.metric,
+        metric,
         label,
-        mean_of_folds(protocol.metric, protocol.over, [part]),
+        mean_of_folds(metric, protocol.over, [part]),
         low,
         high,
         count=int(count),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.benchmark.figures import FURTHER, Part, by_label, interval, mean_of_folds
+from mien.benchmark.figures import FURTHER, Part, by_label, interval, mean_of_folds, overall
 from mien.benchmark.groups import CAUTION, first_rows, groups
 from mien.benchmark.result import Figure, Result
 from mien.benchmark.tally import STEPS, Tally, areas
@@ -63,9 +63,9 @@ def voices_of(data: Prepared, tallies: Sequence[Tally]) -> dict[str, list[Part]]
 def _clusters(data: Prepared, tally: Tally) -> Any:
     """Return which subject each recording counts to; each its own where a subject is not known."""
     subjects = data.index.subject
-    codes = subjects.codes[first_rows(data.index, tally)]
-    if not all(str(name) for name in subjects.vocabulary[np.unique(codes)]):
-        return np.arange(len(tally.names))
+    codes = subjects.codes[first_rows(data.index, tally)].astype(np.int64)
+    nameless = np.array([not str(name) for name in subjects.vocabulary], bool)[codes]
+    codes[nameless] = len(subjects.vocabulary) + np.arange(int(nameless.sum()))
     return np.unique(codes, return_inverse=True)[1]
 
 
@@ -89,7 +89,11 @@ def figures(protocol: Protocol, voices: dict[str, list[Part]], tallies: Sequence
             ]
     if binary:
         found += _areas(protocol, tallies)
-    return found + _folds(protocol, voices["model"], at.get("model", ""))
+    return (
+        found
+        + _otherwise(protocol, voices["model"], at.get("model", ""))
+        + _folds(protocol, voices["model"], at.get("model", ""))
+    )
 
 
 def _figure(
@@ -101,6 +105,7 @@ def _figure(
     low, high = interval(metric, protocol.over, parts, label) if model and label < 0 else (float("nan"),) * 2
     return Figure(
         of="model" if model else name,
+        note=_defined(metric, parts, label),
         metric=OF_ONE.get(metric, metric) if label >= 0 else metric,
         label=protocol.labels[label] if label >= 0 else "",
         value=value,
@@ -110,6 +115,43 @@ def _figure(
         units=sum(int(part.clusters.max(initial=-1)) + 1 for part in parts),
         thresholds=thresholds,
     )
+
+
+def _defined(metric: str, parts: Sequence[Part], label: int) -> str:
+    """Return of how many labels a mean is, where it is not of all."""
+    if label >= 0:
+        return ""
+    each = [np.isfinite(by_label(metric, part.statistics.sum())) for part in parts]
+    fewest = min(int(defined.sum()) for defined in each)
+    classes = isinstance(parts[0].statistics, Confusion)
+    if classes or not len(each[0]) or fewest == len(each[0]):
+        return ""
+    return f"mean of the {fewest} of {len(each[0])} labels for which it is defined"
+
+
+def _otherwise(protocol: Protocol, parts: Sequence[Part], thresholds: str) -> list[Figure]:
+    """Return the protocol's metric aggregated the other way, where recordings have several rows."""
+    recorded = sum(len(part.clusters) for part in parts)
+    if _count(parts, -1) < 2 * recorded:
+        return []
+    other, name = ("video", "mean of recordings") if protocol.over == "rows" else ("rows", "all rows as one")
+    note = "not the protocol's figure"
+    if other == "video":
+        each = np.concatenate([overall(protocol.metric, part.statistics) for part in parts])
+        note += f"; defined for {int(np.isfinite(each).sum())} of {len(each)} recordings"
+    return [
+        Figure(
+            "model",
+            protocol.metric,
+            name,
+            mean_of_folds(protocol.metric, other, parts),
+            *interval(protocol.metric, other, parts),
+            count=_count(parts, -1),
+            units=sum(int(part.clusters.max(initial=-1)) + 1 for part in parts),
+            thresholds=thresholds,
+            note=note,
+        )
+    ]
 
 
 def _count(parts: Sequence[Part], label: int) -> int:

@@ -1,7 +1,7 @@
 """What one evaluation found, and all that is needed to repeat it: one JSON file.
 
-    {"format": 1, "mien": "0.1.0", "database": "disfa", "release": ..., "protocol": {...}, "networks": [...],
-     "rows": {...}, "figures": [...], "confusion": {...}, "calibration": {...}, "density": {...}}
+    {"format": 1, "mien": "0.1.0", "database": "disfa", "release": ..., "protocol": ..., "settings": {...},
+     "networks": [...], "data": {...}, "coverage": {...}, "figures": [...], "notes": [...], ...}
 
 A figure that is undefined or could not be measured is null, never 0 and never left out.
 """

@@ -24,6 +24,15 @@ STEPS = 1000
 BINS = 10
 """Bins of confidence in a calibration curve."""
 
+PIECE = 65_536
+"""Rows whose labels are looked at together for the baselines."""
+
+POOL = 10_000
+"""About how many rows the prior draws from."""
+
+SCATTER = np.uint64(0x9E3779B97F4A7C15)
+"""Multiplier that spreads row numbers evenly (Knuth: The Art of Computer Programming 3, 6.4)."""
+
 CELLS = 32
 """Cells across the grid of valence and arousal."""
 
@@ -93,19 +102,17 @@ class Baselines:
     @classmethod
     def of(cls, protocol: Protocol, index: Index, train: IntArray, test: IntArray) -> "Baselines":
         """Return those of the training part; of the tested part where no label is known there."""
+        found = _gathered(protocol, index, train)
         source = "the training part"
-        values, known = labelled(protocol, index[train])
-        if not known.any():
+        if found is None:
+            found = _gathered(protocol, index, test)
             source = "the tested part, for no other has labels"
-            values, known = labelled(protocol, index[test])
-        means = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        pool = np.where(known, values, means)[known.any(axis=1)]
-        if protocol.task.kind == "categorical":
-            pool = pool / np.maximum(pool.sum(axis=1, keepdims=True), 1)
-        return cls(means.astype(np.float32), pool.astype(np.float32), source)
+        labels = len(protocol.labels)
+        constant, pool = found or (np.zeros(labels, np.float32), np.zeros((1, labels), np.float32))
+        return cls(constant, pool, source)
 
     def says(self, kind: str, rows: IntArray, binary: bool) -> FloatArray:
-        """Return what a baseline says of rows, (n, labels).
+        """Return what a baseline says of rows, (n, labels); of each row the same whatever it is asked with.
 
         "constant" says the commonest class, the mean value, and of action units that each is present;
         "prior" says of each row what a row drawn by chance has.
@@ -113,10 +120,37 @@ class Baselines:
         if kind == "constant":
             said = np.ones_like(self.constant) if binary else self.constant
             return np.repeat(said[None], len(rows), axis=0)
-        drawn = np.random.default_rng((0, int(rows[0]) if len(rows) else 0)).integers(
-            len(self.pool), size=len(rows)
-        )
-        return self.pool[drawn]
+        scattered = (rows.astype(np.uint64) * SCATTER) >> np.uint64(32)
+        return self.pool[(scattered % np.uint64(len(self.pool))).astype(np.int64)]
+
+
+def _gathered(protocol: Protocol, index: Index, rows: IntArray) -> tuple[FloatArray, FloatArray] | None:
+    """Return the means of labels, and rows of labels spread over these; None where none is known.
+
+    In a row of the pool, what is unknown is taken from another row in which it is known, so that each label
+    is as often there as among all its known cells.
+    """
+    total, count = np.zeros(len(protocol.labels)), np.zeros(len(protocol.labels))
+    kept: list[FloatArray] = []
+    for start in range(0, len(rows), PIECE):
+        piece = rows[start : start + PIECE]
+        values, known = labelled(protocol, index[piece])
+        total += np.where(known, values, 0).sum(axis=0, dtype=np.float64)
+        count += known.sum(axis=0)
+        some = np.flatnonzero(known.any(axis=1))
+        some = some[:: max(1, len(some) * len(rows) // (len(piece) * POOL))]
+        kept.append(np.where(known[some], values[some], np.nan))
+    if not count.any():
+        return None
+    pool = np.concatenate(kept)
+    rng = np.random.default_rng(0)
+    for label in range(pool.shape[1]):
+        column = pool[:, label]
+        unknown = np.isnan(column)
+        column[unknown] = rng.choice(column[~unknown], unknown.sum()) if not unknown.all() else 0
+    if protocol.task.kind == "categorical":
+        pool = pool / np.maximum(pool.sum(axis=1, keepdims=True), 1)
+    return (total / np.maximum(count, 1)).astype(np.float32), pool.astype(np.float32)
 
 
 @dataclass
@@ -157,6 +191,8 @@ class Tally:
         self._place = np.zeros(len(units.vocabulary), np.int64)
         self._place[self.names] = np.arange(len(self.names))
         self._clips: dict[int, tuple[FloatArray, int]] = {}
+        self._clip = self.index.video.codes.astype(np.int64) * len(self.index.face.vocabulary)
+        self._clip += self.index.face.codes
         labels = len(self.protocol.labels)
         self.counts = dict.fromkeys(("rows", "labelled", "picture", "face found", "carried", "counted"), 0)
         self.scores = np.zeros((labels, 2, STEPS), np.int64)
@@ -194,8 +230,7 @@ class Tally:
 
     def _judge(self) -> None:
         """Count clips by the mean of what was said of their frames."""
-        codes = self.index.video.codes
-        first = {int(codes[row]): int(row) for row in self.rows[::-1]}
+        first = {int(self._clip[row]): int(row) for row in self.rows[::-1]}
         rows = np.array([first[code] for code in self._clips], np.int64)
         said = np.stack([total / count for total, count in self._clips.values()]).astype(np.float32)
         truth, known = labelled(self.protocol, self.index[rows])
@@ -218,8 +253,8 @@ class Tally:
             self.counts[name] += int(which.sum())
 
     def _gather(self, rows: IntArray, said: FloatArray) -> None:
-        """Add what is said of the frames of clips."""
-        codes = self.index.video.codes[rows]
+        """Add what is said of the frames of clips, of each face apart."""
+        codes = self._clip[rows]
         for code in np.unique(codes):
             own = said[codes == code]
             total, count = self._clips.get(int(code), (np.zeros(said.shape[1]), 0))
@@ -235,7 +270,8 @@ class Tally:
         if self.baselines is not None:
             for kind in ("constant", "prior"):
                 voice = self.baselines.says(kind, rows, binary)
-                voices[kind] = np.where(missing, np.nan, voice)
+                classes = self.protocol.task.kind == "categorical"
+                voices[kind] = voice if classes else np.where(missing, np.nan, voice)
         for name, voice in voices.items():
             self._add(name, self._counted(truth, known, voice, groups, None))
         if self.thresholds is not None:

@@ -61,15 +61,16 @@ def export(checkpoint: Path, out: Path, card: dict[str, Any]) -> float:
         checkpoint: of a training run.
         out: the bundle folder to make; it must not exist.
         card: what is to be known about it: training data, licence, scores, limits. To it is added
-            "trained_on": name and fold of each database that the run says it learned from.
+            "trained_on": name and fold of each database that the run, the stages it started from and its
+            teacher learned from.
 
     Raises:
         BundleError: ONNX and torch differ by more than 1e-4 on fresh random input.
         OutputError: `out` exists or cannot be written.
     """
     network, recipe, _ = load_network(checkpoint)
-    learned = record(checkpoint).get("data", [])
-    card = {**card, "trained_on": [{"database": name, "fold": fold} for name, fold, *_ in learned]}
+    learned = record(checkpoint).get("learned", [])
+    card = {**card, "trained_on": [{"database": name, "fold": fold} for name, fold in learned]}
     with whole_folder(out) as place:
         write_onnx(network, recipe, place / "model.onnx")
         hearing = recipe.hearing if network.hears else None

@@ -291,6 +291,7 @@ class _Run:
             "scores": self.progress.scores,
             "optimiser": groups,
             "data": self.facts.data,
+            "learned": self.facts.learned,
         }
         checkpoint.save(path, tensors | moments, record)
 
@@ -321,9 +322,13 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a run is made of: name, fold and hashes of each database, and lines for people."""
+    """What a run is made of: name, fold and hashes of each database, and lines for people.
+
+    `learned` is name and fold of each database behind its weights, earlier stages and teachers included.
+    """
 
     data: list[list[str]]
+    learned: list[list[str]]
     told: list[str]
 
 
@@ -367,7 +372,8 @@ def _begin(
         chosen = _chosen(recipe, data, device)
         materials = _training_material(recipe, chosen, teacher, device), validation_material(chosen, recipe)
         told = [f"what is unknown in the training part is what {teacher} says"] if teacher else []
-        return _Run(recipe, materials, place, start, _Facts(_identity(chosen), told), device)
+        facts = _Facts(_identity(chosen), _learned(chosen, [*start, *([teacher] if teacher else [])]), told)
+        return _Run(recipe, materials, place, start, facts, device)
     except SettingsError as error:
         raise SettingsError(f"{recipe.name}: {error}") from error
 
@@ -446,6 +452,13 @@ def _named(recipe: Recipe, data: Sequence[Prepared]) -> list[Prepared]:
 def _identity(data: Sequence[Prepared]) -> list[list[str]]:
     """Return name, fold and hashes of each database."""
     return [[d.index.database, d.fold, *sorted(d.manifest.get("sha256", {}).values())] for d in data]
+
+
+def _learned(data: Sequence[Prepared], earlier: Sequence[Path]) -> list[list[str]]:
+    """Return name and fold of each database that a run and what it begins with learned from."""
+    own = [[d.index.database, d.fold] for d in data]
+    before = [entry for path in earlier for entry in checkpoint.record(path).get("learned", [])]
+    return [list(entry) for entry in dict.fromkeys(map(tuple, [*before, *own]))]
 
 
 def _chosen(recipe: Recipe, data: Sequence[Prepared], device: torch.device) -> list[Prepared]:
