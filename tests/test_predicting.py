@@ -12,13 +12,13 @@ from assemblies import SIZE, bundled, made, small
 from drawn import drawn
 
 from mien.arrays import FloatArray, IntArray
-from mien.benchmark import predicting
+from mien.benchmark import evaluate, predicting
 from mien.benchmark.predicting import said
 from mien.bundle import Bundle
 from mien.inputs import Preprocessing
 from mien.learning.sampling import Material
 from mien.learning.validation import said as torch_said
-from mien.preparation.prepared import Prepared
+from mien.preparation.prepared import Prepared, Sounds
 from mien.records import Predictions
 from mien.tasks import ACTION_UNITS_8, VALENCE_AROUSAL
 
@@ -129,3 +129,12 @@ def test_rows_can_be_chosen(data: Prepared) -> None:
     np.testing.assert_array_equal(pieces[0].rows, chosen)
     np.testing.assert_array_equal(pieces[0].predictions.values[ACTION_UNITS_8], every[chosen])
     assert list(said(Counting(), data, np.zeros(0, np.int64))) == []
+
+
+def test_silence_is_told(data: Prepared, tmp_path: Path) -> None:
+    recipe = small("both", "gru")
+    bundle = bundled(made(recipe), recipe, tmp_path / "bundle")
+    own = replace(data, index=replace(data.index, database="table"))
+    told = [evaluate([bundle], one)[0].notes for one in (own, replace(own, sounds=Sounds(np.zeros(0), {})))]
+    assert not any("silence" in note for note in told[0])
+    assert f"{sum(LENGTHS)} of {sum(LENGTHS)} rows have no sound or no times: silence was heard" in told[1]

@@ -17,7 +17,7 @@ from mien.benchmark.predicting import said
 from mien.benchmark.reporting import described
 from mien.benchmark.result import Result
 from mien.benchmark.tally import Baselines, Tally, best_thresholds, source_of
-from mien.bundle import Predictor
+from mien.bundle import Bundle, Predictor
 from mien.databases import DATABASES
 from mien.databases.catalog import OFFICIAL, Fold, Protocol
 from mien.errors import DatabaseError
@@ -305,9 +305,22 @@ def notes(
                 f"{predictor.card.get('name')} learned from this database without its folds: "
                 "it may have seen the tested people"
             )
+    told += silence(data, [test for test in plan if isinstance(test.predictor, Bundle)])
     missing = sorted({label for test in plan for label in test.tally.unpredicted})
     if missing:
         classes = protocol.task.kind == "categorical"
         what = "never predicted, and counted as wrong" if classes else "not predicted and left out"
         told.append(f"{what}: {', '.join(missing)}")
     return told
+
+
+def silence(data: Prepared, plan: Sequence[Test]) -> list[str]:
+    """Return a note of how many rows a network that hears was given silence for."""
+    rows = [t.tally.rows for t in plan if isinstance(t.predictor, Bundle) and t.predictor.hearing is not None]
+    if not rows:
+        return []
+    heard = np.concatenate(rows)
+    sound = data.index.sound
+    there = np.array([str(name) in data.sounds for name in sound.vocabulary], bool)[sound.codes[heard]]
+    silent = int((~there | ~np.isfinite(data.index.seconds[heard])).sum())
+    return [f"{silent} of {len(heard)} rows have no sound or no times: silence was heard"] if silent else []
