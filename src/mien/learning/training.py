@@ -24,13 +24,13 @@ from tqdm import tqdm
 from mien.arrays import IntArray
 from mien.errors import InputError, MienError, SettingsError
 from mien.files import explained, whole_file
-from mien.learning import checkpoint, parallel
+from mien.learning import checkpoint, parallel, sources
 from mien.learning.augmentation import augment
 from mien.learning.board import Board
 from mien.learning.losses import gathered
 from mien.learning.network import Network
 from mien.learning.objective import Objective, Terms, raw_outputs
-from mien.learning.optimisation import move_average, native_bf16, optimiser, precision, set_rate
+from mien.learning.optimisation import move_average, optimiser, precision, set_rate
 from mien.learning.recipe import OptimisationSettings, Recipe, check_order
 from mien.learning.run_folder import alone, write_row
 from mien.learning.sampling import Batch, Material, epoch, steps_of
@@ -71,7 +71,7 @@ def train(
     for recipe in stages:
         place = places[recipe.name]
         with explained(place):
-            if not _is_done(recipe, place, _identity(_named(recipe, data))):
+            if not _is_done(recipe, place, sources.identity(sources.named(recipe, data))):
                 start = [places[name] / "best.safetensors" for name in recipe.start]
                 teacher = places[recipe.teacher] / "best.safetensors" if recipe.teacher else None
                 _begin(recipe, data, place, start, teacher, chosen).go(quiet)
@@ -369,10 +369,11 @@ def _begin(
         SettingsError: it does not fit the data; the stage is named.
     """
     try:
-        chosen = _chosen(recipe, data, device)
+        chosen = sources.chosen(recipe, data, device)
         materials = _training_material(recipe, chosen, teacher, device), validation_material(chosen, recipe)
         told = [f"what is unknown in the training part is what {teacher} says"] if teacher else []
-        facts = _Facts(_identity(chosen), _learned(chosen, [*start, *([teacher] if teacher else [])]), told)
+        earlier = [*start, *([teacher] if teacher is not None else [])]
+        facts = _Facts(sources.identity(chosen), sources.learned(chosen, earlier), told)
         return _Run(recipe, materials, place, start, facts, device)
     except SettingsError as error:
         raise SettingsError(f"{recipe.name}: {error}") from error
@@ -392,7 +393,7 @@ def _training_material(
     material = Material(data, tuple(recipe.weights), "train", sampling.frames, step, hearing)
     if teacher is not None:
         network, theirs, _ = load_network(teacher)
-        _check_preprocessing(theirs, data)
+        sources.check_preprocessing(theirs, data)
         material = material.filled(taught(network.to(device), theirs, data))
     unknown = [task.name for task in material.tasks if not material.knows(task)]
     if unknown:
@@ -442,53 +443,6 @@ class _Trained(nn.Module):
         together = {name: gathered(said.float()).flatten(0, 1) for name, said in raw.items()}
         terms = self.objective.terms(together, values, known)
         return self.objective(terms), terms
-
-
-def _named(recipe: Recipe, data: Sequence[Prepared]) -> list[Prepared]:
-    """Return the databases that a recipe names, all where it names none."""
-    return [d for d in data if not recipe.databases or d.index.database in recipe.databases]
-
-
-def _identity(data: Sequence[Prepared]) -> list[list[str]]:
-    """Return name, fold and hashes of each database."""
-    return [[d.index.database, d.fold, *sorted(d.manifest.get("sha256", {}).values())] for d in data]
-
-
-def _learned(data: Sequence[Prepared], earlier: Sequence[Path]) -> list[list[str]]:
-    """Return name and fold of each database that a run and what it begins with learned from."""
-    own = [[d.index.database, d.fold] for d in data]
-    before = [entry for path in earlier for entry in checkpoint.record(path).get("learned", [])]
-    return [list(entry) for entry in dict.fromkeys(map(tuple, [*before, *own]))]
-
-
-def _chosen(recipe: Recipe, data: Sequence[Prepared], device: torch.device) -> list[Prepared]:
-    """Return the databases a recipe learns from.
-
-    Raises:
-        SettingsError: one is missing or was prepared for another network, or the processor is too old.
-    """
-    names = [prepared.index.database for prepared in data]
-    missing = [name for name in recipe.databases if name not in names]
-    if missing:
-        raise SettingsError(f"wants {missing[0]}; prepared are {', '.join(names)}")
-    chosen = _named(recipe, data)
-    _check_preprocessing(recipe, chosen)
-    if recipe.optimisation.precision == "bf16" and not native_bf16(device):
-        raise SettingsError(
-            f"precision is bf16, but this {device.type} computes it many times slower; use auto"
-        )
-    return chosen
-
-
-def _check_preprocessing(recipe: Recipe, data: Sequence[Prepared]) -> None:
-    """Refuse databases that were prepared for another network."""
-    for prepared in data:
-        stored, ours = prepared.preprocessing, recipe.preprocessing
-        if ours.widened(stored.size) != stored or stored.size < ours.size:
-            raise SettingsError(
-                f"{prepared.index.database}: prepared with {stored}, {recipe.name} wants {ours}; "
-                "prepare it again"
-            )
 
 
 def _seed(settings: OptimisationSettings, number: int, purpose: int) -> int:
