@@ -255,6 +255,13 @@ def test_frames_without_a_picture_follow_the_protocols_rule(wild: Prepared) -> N
     assert rms == pytest.approx(np.sqrt(((y - train) ** 2).mean(axis=0)).mean(), abs=1e-6)
 
 
+def test_an_epoch_may_have_been_chosen_by_the_tested_part(wild: Prepared) -> None:
+    table = {VALENCE_AROUSAL: np.zeros((FRAMES, 2), np.float32)}
+    for trained, expected in (([{"database": "aff_wild2", "fold": ""}], True), ([], False), (None, False)):
+        [result] = evaluate([Table(wild, table, trained)], wild, ["VA"])
+        assert any("its epoch may have been chosen" in note for note in result.notes) == expected
+
+
 def test_recordings_of_which_nothing_counts_are_not_resampled(wild: Prepared) -> None:
     picture = wild.index.columns["picture"].copy()
     picture[5 * FRAMES :] = 0

@@ -300,6 +300,11 @@ def notes(
         told.append(f"folds tested: {tested} of {total}; the others were not measured")
     for predictor in predictors:
         folds = seen_folds(predictor, data.index.database)
+        if folds is not None and any("validation" in fold.test for fold in protocol.folds):
+            told.append(
+                f"{predictor.card.get('name')} learned from this database: its epoch may have been chosen by "
+                "the validation part, which is tested here"
+            )
         if protocol.by == "subject" and folds is not None and "" in folds:
             told.append(
                 f"{predictor.card.get('name')} learned from this database without its folds: "
