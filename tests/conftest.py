@@ -1,7 +1,9 @@
 """What all tests share: the sample video, and skipping where a program of the system is missing."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,3 +28,16 @@ def root() -> Path:
 def sample(root: Path) -> Path:
     """The sample video: four shots with one face, none, one other, and both."""
     return root / "src" / "mien" / "samples" / "portraits.mp4"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for all tests of a file."""
+    pytest.importorskip("selenium", reason="selenium drives the browser; install it for these tests")
+    from browser.chromium import chromium
+
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert program
+    assert driver
+    with chromium(program, driver) as window:
+        yield window

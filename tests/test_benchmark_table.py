@@ -3,8 +3,7 @@
 import csv
 import math
 import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -623,19 +622,6 @@ def test_all_metrics_of_the_catalog_point_the_right_way() -> None:
         for row in rows:
             if row.metric in METRICS:
                 assert row.higher == (row.metric not in ("MSE", "RMSE", "MAE"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser for all tests of this file."""
-    pytest.importorskip("selenium", reason="selenium drives the browser; install it for these tests")
-    from browser.chromium import chromium
-
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert program
-    assert driver
-    with chromium(program, driver) as window:
-        yield window
 
 
 @in_browser

@@ -3,10 +3,8 @@
 import json
 import math
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -265,18 +263,6 @@ def test_what_evaluate_returns_can_be_written(tmp_path: Path) -> None:
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    pytest.importorskip("selenium", reason="selenium drives the browser; install it for these tests")
-    from browser.chromium import chromium
-
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert program
-    assert driver
-    with chromium(program, driver) as window:
-        yield window
 
 
 @in_browser

@@ -4,8 +4,6 @@ import base64
 import json
 import math
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +19,6 @@ from mien.tasks import EXPRESSION_8_CONTEMPT
 HOSTILE = "</script><img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>.mp4"
 
 in_browser = pytest.mark.program("chromium", "chromedriver")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser for all tests of this file."""
-    pytest.importorskip("selenium", reason="selenium drives the browser; install it for these tests")
-    from browser.chromium import chromium
-
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert program
-    assert driver
-    with chromium(program, driver) as window:
-        yield window
 
 
 @pytest.fixture(scope="module")
