@@ -11,6 +11,7 @@ from drawn import GREY, drawn, one_of
 from test_evaluation import FRAMES, Table, find, made
 
 from mien.benchmark import evaluate
+from mien.benchmark.folder import section
 from mien.benchmark.reporting import _clusters
 from mien.benchmark.tally import Baselines, Tally
 from mien.bundle import Bundle
@@ -156,3 +157,6 @@ def test_the_other_aggregation_stands_beside_the_protocols(tmp_path: Path) -> No
     other = find(result, "CCC", "mean of recordings")
     assert other.note.startswith("not the protocol's figure; defined for 3 of 3 recordings")
     assert other.value != result.figure.value
+    shown = section(result, "name", {})
+    assert shown.otherwise == [other]
+    assert shown.groups == []

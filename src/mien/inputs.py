@@ -52,6 +52,10 @@ class Preprocessing:
         """Return the same scale with a crop of another size, so with more or less around it."""
         return replace(self, size=size, zoom=self.zoom * self.size / size)
 
+    def serves(self, wanted: Self) -> bool:
+        """Return whether crops stored like this hold, in their middle, the crops that a network wants."""
+        return wanted.widened(self.size) == self and self.size >= wanted.size
+
     def matrix(self, landmarks: FloatArray) -> FloatArray:
         """Return the (2, 3) similarity that takes landmarks (5, 2) in a picture to the crop."""
         target = template(self.size, self.zoom)

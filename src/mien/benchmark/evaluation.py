@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, IntArray
-from mien.benchmark.predicting import said
+from mien.benchmark.predicting import check_prepared, said
 from mien.benchmark.reporting import described
 from mien.benchmark.result import Result
 from mien.benchmark.tally import Baselines, Tally, best_thresholds, source_of
@@ -61,12 +61,7 @@ def evaluate(
             that is asked for cannot.
     """
     for predictor in predictors:
-        stored, wanted = data.preprocessing, predictor.preprocessing
-        if wanted.widened(stored.size) != stored or stored.size < wanted.size:
-            raise DatabaseError(
-                f"{data.index.database}: prepared with {data.preprocessing}, "
-                f"the network wants {predictor.preprocessing}"
-            )
+        check_prepared(predictor, data)
     asked = called(data.index.database, names) if names else runnable(predictors, data, split)
     chosen = [moved(protocol, split) for protocol in asked]
     plans = planned_all(chosen, predictors, data, bool(names))

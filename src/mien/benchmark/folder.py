@@ -18,6 +18,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mien.benchmark.reporting import OTHERWISE
 from mien.benchmark.result import Figure, Result
 from mien.databases.catalog import METRICS
 from mien.files import whole_folder
@@ -74,6 +75,7 @@ class Section:
         columns: (metric, thresholds) of the table of labels.
         labels: of each label how many rows were counted and a figure, or None, for each column.
         folds: the figures of single folds.
+        otherwise: the protocol's metric, aggregated the other way.
         groups: the figures of groups of people.
         pictures: which there are, and how wide each is, in pixels of the page.
     """
@@ -85,6 +87,7 @@ class Section:
     columns: list[tuple[str, str]]
     labels: list[tuple[str, int, list[Figure | None]]]
     folds: list[Figure]
+    otherwise: list[Figure]
     groups: list[Figure]
     pictures: dict[str, int]
 
@@ -178,7 +181,12 @@ def section(result: Result, name: str, pictures: dict[str, int]) -> Section:
         columns=columns,
         labels=labels,
         folds=[figure for figure in others if figure.label.startswith("fold ")],
-        groups=[figure for figure in others if not figure.label.startswith("fold ")],
+        otherwise=[figure for figure in others if figure.label in OTHERWISE.values()],
+        groups=[
+            figure
+            for figure in others
+            if not figure.label.startswith("fold ") and figure.label not in OTHERWISE.values()
+        ],
         pictures=pictures,
     )
 

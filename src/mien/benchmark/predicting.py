@@ -12,6 +12,7 @@ import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, IntArray
 from mien.bundle import Bundle, Predictor
+from mien.errors import DatabaseError
 from mien.inputs import middle
 from mien.preparation.prepared import Prepared
 from mien.records import Predictions
@@ -40,6 +41,19 @@ class Said:
     predictions: Predictions
     seen: BoolArray
     carried: BoolArray
+
+
+def check_prepared(predictor: Predictor, data: Prepared) -> None:
+    """Refuse a database that was prepared for another kind of network.
+
+    Raises:
+        DatabaseError: it was.
+    """
+    if not data.preprocessing.serves(predictor.preprocessing):
+        raise DatabaseError(
+            f"{data.index.database}: prepared with {data.preprocessing}, "
+            f"the network wants {predictor.preprocessing}"
+        )
 
 
 def said(predictor: Predictor, data: Prepared, rows: IntArray) -> Iterator[Said]:

@@ -17,6 +17,9 @@ from mien.preparation.prepared import Prepared
 OF_ONE = {"macro F1": "F1", "mean recall": "recall"}
 """What a mean over classes is called of one of them."""
 
+OTHERWISE = {"video": "mean of recordings", "rows": "all rows as one"}
+"""What a figure is called that is aggregated not as its protocol says."""
+
 
 def described(
     protocol: Protocol,
@@ -134,7 +137,7 @@ def _otherwise(protocol: Protocol, parts: Sequence[Part], thresholds: str) -> li
     recorded = sum(len(part.clusters) for part in parts)
     if _count(parts, -1) < 2 * recorded:
         return []
-    other, name = ("video", "mean of recordings") if protocol.over == "rows" else ("rows", "all rows as one")
+    other = "video" if protocol.over == "rows" else "rows"
     note = "not the protocol's figure"
     if other == "video":
         each = np.concatenate([overall(protocol.metric, part.statistics) for part in parts])
@@ -143,7 +146,7 @@ def _otherwise(protocol: Protocol, parts: Sequence[Part], thresholds: str) -> li
         Figure(
             "model",
             protocol.metric,
-            name,
+            OTHERWISE[other],
             mean_of_folds(protocol.metric, other, parts),
             *interval(protocol.metric, other, parts),
             count=_count(parts, -1),

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from mien.arrays import BoolArray, FloatArray, IntArray
 from mien.benchmark.challenge import Asked, Challenge, frame_of
 from mien.benchmark.figures import by_label, overall
-from mien.benchmark.predicting import said
+from mien.benchmark.predicting import check_prepared, said
 from mien.benchmark.tally import Statistics, Tally, labelled
 from mien.bundle import Predictor
 from mien.databases.catalog import Metric
@@ -184,10 +184,7 @@ def _check_kind(predictor: Predictor, data: Prepared) -> None:
             f"{name}, by {data.index.unit}: the challenges ask for frames of Aff-Wild2; prepare aff_wild2, "
             "or a table of its frames"
         )
-    if predictor.preprocessing.widened(data.preprocessing.size) != data.preprocessing:
-        raise DatabaseError(
-            f"{name}: prepared with {data.preprocessing}, the network wants {predictor.preprocessing}"
-        )
+    check_prepared(predictor, data)
 
 
 def _sources(challenge: Challenge, predictor: Predictor) -> tuple[Task, ...]:

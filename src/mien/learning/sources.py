@@ -52,7 +52,7 @@ def check_preprocessing(recipe: Recipe, data: Sequence[Prepared]) -> None:
     """Refuse databases that were prepared for another network."""
     for prepared in data:
         stored, ours = prepared.preprocessing, recipe.preprocessing
-        if ours.widened(stored.size) != stored or stored.size < ours.size:
+        if not stored.serves(ours):
             raise SettingsError(
                 f"{prepared.index.database}: prepared with {stored}, {recipe.name} wants {ours}; "
                 "prepare it again"
