@@ -22,7 +22,7 @@ ORDER = (
     ("records",),
     ("media", "faces"),
     ("inputs", "hearing", "databases"),
-    ("bundle", "annotation", "preparation", "interchange"),
+    ("bundle", "annotation", "preparation", "interchange", "derived"),
     ("analysis", "evaluation", "benchmark", "learning"),
     ("reports", "cluster"),
     ("studio",),

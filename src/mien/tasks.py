@@ -130,6 +130,14 @@ INTENSITIES_BP4D = Task("intensities_bp4d", "action_units", "intensity", _BP4D_G
 ACTION_UNITS_EMOTIONET = Task("action_units_emotionet", "action_units", "binary", _EMOTIONET)
 """The twenty-three of EmotioNet's 2020 challenge; 51 to 56 are turns and tilts of the head."""
 
+ACTION_UNITS_18 = Task(
+    "action_units_18",
+    "action_units",
+    "binary",
+    _units(1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 18, 20, 24, 25, 26, 43),
+)
+"""The eighteen that the shapes of face models tell (mien.derived), of no database that people coded."""
+
 TASKS = {
     task.name: task
     for task in (
@@ -147,6 +155,7 @@ TASKS = {
         ACTION_UNITS_BP4D,
         INTENSITIES_BP4D,
         ACTION_UNITS_EMOTIONET,
+        ACTION_UNITS_18,
     )
 }
 """Every task by its name."""
