@@ -192,7 +192,7 @@ def print_waiting(paths: list[Path], data: Prepared, device: torch.device, most:
     print("|---|---|---|---|---|---|", flush=True)
     for path, recipe in stages(paths):
         sampling = replace(recipe.sampling, batch=min(recipe.sampling.batch, most or recipe.sampling.batch))
-        alone = replace(recipe, start=(), teacher="", databases=(), sampling=sampling)
+        alone = replace(recipe, start=(), teacher=(), databases=(), sampling=sampling)
         with tempfile.TemporaryDirectory() as place:
             run = _begin(alone, [data], Path(place), [], None, device)
             training, memory = [], []

@@ -14,6 +14,7 @@ from mien.arrays import FloatArray
 from mien.bundle import Bundle, write_record
 from mien.hearing import Hearing
 from mien.inputs import Preprocessing
+from mien.learning.ensemble import Ensemble
 from mien.learning.export import write_onnx
 from mien.learning.network import Network, probabilities
 from mien.learning.recipe import BackboneSettings, HeadSettings, NetworkSettings, Recipe, TemporalSettings
@@ -82,7 +83,7 @@ each_memory = pytest.mark.parametrize(
 def bundled(network: Network, recipe: Recipe, folder: Path) -> Bundle:
     """Write a network as a bundle, as `export` does with a checkpoint's, and load it."""
     folder.mkdir()
-    write_onnx(network, recipe, folder / "model.onnx")
+    write_onnx(Ensemble([network]), recipe, folder / "model.onnx")
     hearing = recipe.hearing if network.hears else None
     write_record(folder, recipe.name, recipe.preprocessing, network.tasks, {}, hearing, network.memory)
     return Bundle.load(folder)

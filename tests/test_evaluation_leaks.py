@@ -49,11 +49,11 @@ def test_a_bundle_remembers_what_earlier_stages_and_teachers_learned_from(tmp_pa
     stages = [
         first,
         replace(first, name="second", databases=("words",), start=("first",)),
-        replace(first, name="third", databases=("words",), teacher="second"),
+        replace(first, name="third", databases=("words",), teacher=("second",)),
     ]
     train(stages, [replace(faces, fold="fold 1 of it"), words], tmp_path / "run", quiet=True)
     for name in ("second", "third"):
-        export(tmp_path / "run" / name / "best.safetensors", tmp_path / name, {})
+        export([tmp_path / "run" / name / "best.safetensors"], tmp_path / name, {})
         assert Bundle.load(tmp_path / name).card["trained_on"] == [
             {"database": "faces", "fold": "fold 1 of it"},
             {"database": "words", "fold": ""},

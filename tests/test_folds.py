@@ -66,7 +66,7 @@ def test_a_run_is_of_one_fold(disfa: Prepared, tmp_path: Path) -> None:
     train([RECIPE], in_folds([disfa], 1), tmp_path / "run", quiet=True)
     record = checkpoint.record(tmp_path / "run" / "last.safetensors")
     assert record["data"][0][:2] == ["disfa", "fold 1 of 8 AUs, F1 (>= 2)"]
-    export(tmp_path / "run" / "last.safetensors", tmp_path / "bundle", {"licence": "none"})
+    export([tmp_path / "run" / "last.safetensors"], tmp_path / "bundle", {"licence": "none"})
     assert Bundle.load(tmp_path / "bundle").card["trained_on"] == [
         {"database": "disfa", "fold": "fold 1 of 8 AUs, F1 (>= 2)"}
     ]

@@ -19,7 +19,7 @@ from mien.errors import BundleError, DatabaseError, InputError, MienError, Outpu
 from mien.inputs import Preprocessing, middle
 from mien.learning import checkpoint
 from mien.learning.augmentation import augment
-from mien.learning.export import export, largest_difference
+from mien.learning.export import export, largest_difference, load_ensemble
 from mien.learning.losses import cross_entropy
 from mien.learning.network import Network
 from mien.learning.recipe import (
@@ -116,7 +116,7 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str, said: str) -> None:
         ("hearing = { bands = 0 }", "hearing: hearing out of range"),
         ("tasks = { expression_7 = -1 }", "tasks: weights"),
         ("name = 'a/b'", "name: got 'a/b', expected what a folder may be called"),
-        ("teacher = 'later'", "x.teacher: no stage 'later' comes before it"),
+        ("teacher = ['later']", "x.teacher: no stage 'later' comes before it"),
     ],
 )
 def test_settings_out_of_range_are_named(tmp_path: Path, table: str, said: str) -> None:
@@ -194,7 +194,7 @@ def test_loss_falls_and_the_run_folder_is_complete(prepared: Path, tmp_path: Pat
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == list(range(25))
     assert float(rows[-1]["loss"]) < 0.8 * float(rows[0]["loss"])
-    export(tmp_path / "run" / "last.safetensors", tmp_path / "bundle", {"licence": "none"})
+    export([tmp_path / "run" / "last.safetensors"], tmp_path / "bundle", {"licence": "none"})
     [result] = evaluate(
         [Bundle.load(tmp_path / "bundle")], Prepared.open(prepared), ["FERPlus majority"], "test"
     )
@@ -267,18 +267,18 @@ def test_a_loss_that_is_no_number_stops_with_its_rows(prepared: Path, tmp_path: 
 def test_export_is_refused_when_onnx_and_torch_differ(prepared: Path, tmp_path: Path) -> None:
     short = replace(SMALL, optimisation=replace(SMALL.optimisation, epochs=1))
     last = train([short], [Prepared.open(prepared)], tmp_path / "run", quiet=True)
-    assert export(last, tmp_path / "bundle", {}) < 1e-4
-    network, recipe, _ = load_network(last)
+    assert export([last], tmp_path / "bundle", {}) < 1e-4
+    network, recipe = load_ensemble([last])
     bundle = Bundle.load(tmp_path / "bundle")
     assert largest_difference(network, recipe, bundle) < 1e-4
     with torch.no_grad():
-        network.heads["expression_7"].bias[0] += 0.01
+        network.members[0].heads["expression_7"].bias[0] += 0.01
     assert largest_difference(network, recipe, bundle) > 1e-4
     with torch.no_grad():
-        network.heads["expression_7"].bias[0] = float("nan")
+        network.members[0].heads["expression_7"].bias[0] = float("nan")
     assert largest_difference(network, recipe, bundle) == float("inf")
     with pytest.raises(OutputError, match="exists already"):
-        export(last, tmp_path / "bundle", {})
+        export([last], tmp_path / "bundle", {})
 
 
 def test_weights_that_do_not_fit_their_recipe_are_refused(prepared: Path, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_export_leaves_nothing_behind_when_refused(
     last = train([short], [Prepared.open(prepared)], tmp_path / "run", quiet=True)
     monkeypatch.setattr("mien.learning.export.TOLERANCE", 0.0)
     with pytest.raises(BundleError, match="not exported"):
-        export(last, tmp_path / "bundle", {})
+        export([last], tmp_path / "bundle", {})
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

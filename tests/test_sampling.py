@@ -295,6 +295,33 @@ def test_unknown_cells_are_filled_and_known_ones_stay(databases: list[Prepared])
     assert not material.truth(EXPRESSION_7, clips)[1].all(), "the original is as it was"
 
 
+def test_a_share_of_known_cells_is_what_a_teacher_says(databases: list[Prepared]) -> None:
+    rng = np.random.default_rng(1)
+    material = Material(databases, TASKS, "train", 2, 2)
+    said = []
+    for prepared in databases:
+        rows = len(prepared.index)
+        values = {
+            VALENCE_AROUSAL: rng.uniform(-1, 1, (rows, 2)),
+            EXPRESSION_7: rng.dirichlet(np.ones(7), rows),
+        }
+        said.append(Labels.of({task: array.astype(np.float32) for task, array in values.items()}))
+    whole = material.filled(said, 1.0)
+    clips = np.arange(len(material))
+    for share in (0.0, 0.25, 1.0):
+        filled = material.filled(said, share)
+        for task in (VALENCE_AROUSAL, EXPRESSION_7):
+            before, known = material.truth(task, clips)
+            theirs, _ = whole.truth(task, clips)
+            after, now = filled.truth(task, clips)
+            expected = np.where(known, (1 - share) * before + share * theirs, theirs)
+            np.testing.assert_allclose(after, expected, atol=1e-6)
+            assert now.all()
+    values, _ = whole.truth(EXPRESSION_7, clips)
+    own = said[0].values[EXPRESSION_7][material.rows[material.sources == 0]]
+    np.testing.assert_array_equal(values[material.sources == 0], own)
+
+
 def test_distributions_are_translated_where_most_of_them_has_a_name() -> None:
     votes = np.zeros((4, 8), np.float32)
     place = EXPRESSION_8_CONTEMPT.index

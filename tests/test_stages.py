@@ -14,14 +14,15 @@ import pytest
 import torch
 from drawn import drawn, one_of
 
-from mien.errors import OutputError, SettingsError
+from mien.errors import MienError, OutputError, SettingsError
 from mien.inputs import Preprocessing
 from mien.learning import checkpoint, training
 from mien.learning.recipe import Recipe, read
-from mien.learning.teaching import taught
+from mien.learning.teaching import taught, together
 from mien.learning.training import load_network, train
 from mien.preparation.prepared import Prepared
 from mien.preparation.run import Options, prepare
+from mien.records import Labels
 from mien.tasks import ACTION_UNITS_8, EXPRESSION_7, EXPRESSION_8_CONTEMPT, VALENCE_AROUSAL
 from mien.testing.affect import make_affect
 
@@ -77,7 +78,7 @@ sampling = { batch = 3, frames = 8 }
 [[stages]]
 name = "fusion"
 start = ["recurrent", "sound"]
-teacher = "recurrent"
+teacher = ["recurrent"]
 databases = ["affect"]
 network = { streams = "both", temporal = { kind = "gru", units = 6, layers = 2, dropout = 0.2 } }
 sampling = { batch = 3, frames = 8, step = 4 }
@@ -387,13 +388,40 @@ def test_a_teacher_says_what_it_saw_of_the_training_part_alone(
     np.testing.assert_allclose(labels.values[EXPRESSION_7][seen].sum(axis=1), 1, atol=1e-5)
 
 
+def test_several_teachers_say_their_mean_over_those_that_know() -> None:
+    first = Labels.of({VALENCE_AROUSAL: np.array([[0.2, 0.4], [np.nan, np.nan]], np.float32)})
+    units = np.full((2, len(ACTION_UNITS_8)), 0.5, np.float32)
+    values = np.array([[0.6, 0.0], [0.1, -1.0]], np.float32)
+    second = Labels.of({VALENCE_AROUSAL: values, ACTION_UNITS_8: units})
+    both = together([first, second])
+    np.testing.assert_allclose(both.values[VALENCE_AROUSAL], [[0.4, 0.2], [0.1, -1.0]])
+    np.testing.assert_array_equal(both.values[ACTION_UNITS_8], units)
+    assert both.known[VALENCE_AROUSAL].all()
+
+
+def test_a_run_starts_from_and_is_taught_by_checkpoints_of_another(
+    whole: Path, stages: tuple[Recipe, ...], data: list[Prepared], tmp_path: Path
+) -> None:
+    file = str(whole / "frames" / "best.safetensors")
+    short = replace(stages[0].optimisation, epochs=1, rate=0.0)
+    recipe = replace(stages[0], name="on", start=(file,), teacher=(file,), taught=1.0, optimisation=short)
+    last = train([recipe], data, tmp_path / "run", threads=1, quiet=True)
+    before, after = load_network(Path(file))[0].state_dict(), load_network(last)[0].state_dict()
+    for name, _ in load_network(last)[0].named_parameters():
+        assert torch.equal(before[name], after[name]), "a rate of 0 leaves the weights it started from"
+    told = (tmp_path / "run" / "start.txt").read_text()
+    assert f"and 100% of what is known is what {file} says" in told
+    with pytest.raises(MienError, match=r"none\.safetensors"):
+        train([replace(recipe, start=("none.safetensors",))], data, tmp_path / "other", quiet=True)
+
+
 def test_a_student_learns_a_task_that_only_its_teacher_knows(
     whole: Path, stages: tuple[Recipe, ...], data: list[Prepared], tmp_path: Path
 ) -> None:
     student = replace(
         stages[4],
         name="student",
-        teacher="frames",
+        teacher=("frames",),
         start=(),
         tasks={"expression_8_contempt": 1.0, "action_units_8": 1.0, "valence_arousal": 1.0},
         optimisation=replace(stages[4].optimisation, epochs=12, rate=0.01, averaging=0.5),
@@ -406,7 +434,7 @@ def test_a_student_learns_a_task_that_only_its_teacher_knows(
     table = rows(tmp_path / "run" / "student")
     assert float(table[-1]["loss_action_units_8"]) < float(table[0]["loss_action_units_8"])
     assert {row["action_units_8"] for row in table} == {"nan"}, "the validation part is never filled"
-    alone = replace(student, teacher="")
+    alone = replace(student, teacher=())
     with pytest.raises(
         SettingsError, match="student: no prepared database has labels for action_units_8, valen"
     ):
@@ -444,7 +472,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     refused(
         "recurrent.teacher: no stage 'sound' comes before it",
         short,
-        replace(stages[1], start=(), teacher="sound"),
+        replace(stages[1], start=(), teacher=("sound",)),
     )
     refused("two are called 'frames'", short, short)
     train([short], data, run, quiet=True)

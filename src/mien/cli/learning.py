@@ -69,22 +69,26 @@ def train(
 
 
 @main.command()
-@click.argument("checkpoint", type=FILE)
+@click.argument("checkpoints", type=FILE, nargs=-1, required=True, metavar="CHECKPOINT...")
 @click.option("-o", "--output", required=True, type=FOLDER, help="Bundle folder to make.")
 @click.option("--card", type=FILE, help="JSON file: training data, licence, scores, limits.")
+@click.option("--mirrored", is_flag=True, help="Say the mean over each face and its mirror image.")
 @guarded
-def export(checkpoint: Path, output: Path, card: Path | None) -> None:
-    r"""Write a trained network as a bundle; refused unless ONNX and torch agree to 1e-4.
+def export(checkpoints: tuple[Path, ...], output: Path, card: Path | None, mirrored: bool) -> None:
+    r"""Write trained networks as one bundle; refused unless ONNX and torch agree to 1e-4.
+
+    Several checkpoints become one network that says the mean of what they say.
 
     \b
-    Example:
+    Examples:
         mien export runs/expression_fast/last.safetensors -o bundle/ --card recipes/expression_fast.card.json
+        mien export runs/a/last.safetensors runs/b/last.safetensors -o together/ --mirrored
     """
     needs_torch()
     from mien.learning.export import export as export_bundle
     from mien.learning.export import read_card
 
-    difference = export_bundle(checkpoint, output, read_card(card) if card else {})
+    difference = export_bundle(checkpoints, output, read_card(card) if card else {}, mirrored)
     click.echo(f"{output}: ONNX and torch differ by at most {difference:.1e}")
 
 

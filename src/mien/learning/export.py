@@ -1,7 +1,8 @@
-"""A trained network written as a bundle, refused unless ONNX and torch say the same."""
+"""Trained networks written as a bundle, refused unless ONNX and torch say the same."""
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 
 from mien.arrays import FloatArray
 from mien.bundle import Bundle, write_record
-from mien.errors import BundleError, InputError
+from mien.errors import BundleError, InputError, SettingsError
 from mien.files import whole_folder
 from mien.learning.checkpoint import record
-from mien.learning.network import Network, probabilities
+from mien.learning.ensemble import Ensemble
+from mien.learning.network import probabilities
 from mien.learning.recipe import Recipe
 from mien.learning.training import load_network
 from mien.tasks import Task
@@ -36,7 +38,7 @@ KNOWN_WARNINGS = (
 class _Exported(nn.Module):
     """The network with raw outputs turned into probabilities, in the order of its tasks."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Ensemble) -> None:
         super().__init__()
         self.network = network
 
@@ -48,28 +50,31 @@ class _Exported(nn.Module):
         return said if state is None else (*said, state)
 
 
-def input_names(network: Network) -> list[str]:
+def input_names(network: Ensemble) -> list[str]:
     """Return the names of a network's inputs, in order."""
-    has = {"faces": network.sees, "sound": network.hears, "state": bool(network.memories)}
+    has = {"faces": network.sees, "sound": network.hears, "state": bool(network.memory)}
     return [name for name, there in has.items() if there]
 
 
-def export(checkpoint: Path, out: Path, card: dict[str, Any]) -> float:
+def export(checkpoints: Sequence[Path], out: Path, card: dict[str, Any], mirrored: bool = False) -> float:
     """Write the averaged network of a checkpoint as a bundle; return the largest difference to torch.
 
     Args:
-        checkpoint: of a training run.
+        checkpoints: of training runs; several become one network that says the mean of what they say, under
+            the name of the first.
         out: the bundle folder to make; it must not exist.
         card: what is to be known about it: training data, licence, scores, limits. To it is added
-            "trained_on": name and fold of each database that the run, the stages it started from and its
-            teacher learned from.
+            "trained_on": name and fold of each database that the runs, the stages they started from and
+            their teachers learned from.
+        mirrored: each network says the mean of what it says of a face and of the mirrored face.
 
     Raises:
+        SettingsError: the networks differ in their tasks, or in how a face or sound is prepared for them.
         BundleError: ONNX and torch differ by more than 1e-4 on fresh random input.
         OutputError: `out` exists or cannot be written.
     """
-    network, recipe, _ = load_network(checkpoint)
-    learned = record(checkpoint).get("learned", [])
+    network, recipe = load_ensemble(checkpoints, mirrored)
+    learned = dict.fromkeys(tuple(e) for path in checkpoints for e in record(path).get("learned", []))
     card = {**card, "trained_on": [{"database": name, "fold": fold} for name, fold in learned]}
     with whole_folder(out) as place:
         write_onnx(network, recipe, place / "model.onnx")
@@ -78,10 +83,26 @@ def export(checkpoint: Path, out: Path, card: dict[str, Any]) -> float:
         difference = largest_difference(network, recipe, Bundle.load(place))
         if not difference <= TOLERANCE:
             raise BundleError(
-                f"{checkpoint}: not exported, ONNX and torch differ by {difference:.2g} "
-                f"(accepted are {TOLERANCE:.0e})"
+                f"{', '.join(map(str, checkpoints))}: not exported, ONNX and torch differ by "
+                f"{difference:.2g} (accepted are {TOLERANCE:.0e})"
             )
     return difference
+
+
+def load_ensemble(checkpoints: Sequence[Path], mirrored: bool = False) -> tuple[Ensemble, Recipe]:
+    """Return the averaged networks of checkpoints as one, and the first one's recipe.
+
+    Raises:
+        SettingsError: they differ in their tasks, or in how a face or sound is prepared for them.
+    """
+    loaded = [load_network(path) for path in checkpoints]
+    first = loaded[0][1]
+    for path, (_, recipe, _) in zip(checkpoints, loaded, strict=True):
+        if (recipe.preprocessing, recipe.hearing) != (first.preprocessing, first.hearing):
+            raise SettingsError(
+                f"{path}: made for {recipe.preprocessing}, but {checkpoints[0]} for {first.preprocessing}"
+            )
+    return Ensemble([network for network, _, _ in loaded], mirrored).eval(), first
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -99,7 +120,7 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def write_onnx(network: Network, recipe: Recipe, path: Path) -> None:
+def write_onnx(network: Ensemble, recipe: Recipe, path: Path) -> None:
     """Write a network as ONNX with free batch and time.
 
     torch's older exporter is used: it needs no further package and takes a second instead of many.
@@ -109,7 +130,7 @@ def write_onnx(network: Network, recipe: Recipe, path: Path) -> None:
     inputs = input_names(network)
     free = {name: {0: "batch", 1: "time"} for name in ["faces", "sound", *names]}
     free |= {"state": {0: "batch"}, "state_after": {0: "batch"}}
-    outputs = [*names, *(["state_after"] if network.memories else [])]
+    outputs = [*names, *(["state_after"] if network.memory else [])]
     with warnings.catch_warnings():
         for kind, start in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", start, kind)
@@ -126,7 +147,7 @@ def write_onnx(network: Network, recipe: Recipe, path: Path) -> None:
 
 
 def _inputs(
-    network: Network, recipe: Recipe, rng: np.random.Generator, batch: int, time: int
+    network: Ensemble, recipe: Recipe, rng: np.random.Generator, batch: int, time: int
 ) -> dict[str, FloatArray]:
     """Return random inputs of a network by name."""
     size, channels = recipe.preprocessing.size, recipe.preprocessing.channels
@@ -142,7 +163,7 @@ def _inputs(
     return inputs
 
 
-def largest_difference(network: Network, recipe: Recipe, bundle: Bundle) -> float:
+def largest_difference(network: Ensemble, recipe: Recipe, bundle: Bundle) -> float:
     """Return the largest difference between a network and its bundle on fresh random clips.
 
     Of a network that remembers, the clip is given to the bundle in two pieces, and whole to torch.

@@ -242,10 +242,12 @@ class Recipe:
         augmentation: how crops change in training.
         optimisation: how the weights are found.
         databases: which of the prepared databases it learns from; none named means all.
-        start: earlier stages of the same file whose weights it starts from, where names and shapes
-            match; of a part that several have the last named counts.
-        teacher: an earlier stage of the same file whose best network says what is unknown in the training
-            part: probabilities, or values. Known labels stay; the validation part is never filled.
+        start: earlier stages of the same file, or checkpoints (.safetensors) of other runs, whose weights
+            it starts from, where names and shapes match; of a part that several have the last named counts.
+        teacher: likewise, whose best networks say together what is unknown in the training part:
+            probabilities, or values. The validation part is never filled.
+        taught: share of the teachers' word in what is known: 0 leaves known labels as they are, 1 learns
+            from the teachers alone (distillation: Hinton et al. 2015, at temperature 1).
     """
 
     name: str
@@ -259,9 +261,11 @@ class Recipe:
     optimisation: OptimisationSettings = field(default_factory=OptimisationSettings)
     databases: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
-    teacher: str = ""
+    teacher: tuple[str, ...] = ()
+    taught: float = 0.0
 
     def __post_init__(self) -> None:
+        _within(self, {"taught": (0, 1)})
         unknown = [name for name in self.tasks if name not in TASKS]
         if unknown or not self.tasks:
             raise SettingsError(f"tasks: {', '.join(unknown) or 'none'}; known are {', '.join(TASKS)}")
@@ -323,11 +327,16 @@ def check_order(recipes: Sequence[Recipe]) -> None:
     for recipe in recipes:
         if recipe.name in names:
             raise SettingsError(f"stages: two are called {recipe.name!r}")
-        for setting, wanted in (("start", recipe.start), ("teacher", (recipe.teacher,))):
-            missing = [name for name in wanted if name and name not in names]
+        for setting, wanted in (("start", recipe.start), ("teacher", recipe.teacher)):
+            missing = [name for name in wanted if name not in names and not is_file(name)]
             if missing:
                 raise SettingsError(f"{recipe.name}.{setting}: no stage {missing[0]!r} comes before it")
         names.append(recipe.name)
+
+
+def is_file(name: str) -> bool:
+    """Return whether what a stage starts from or is taught by names a checkpoint, not an earlier stage."""
+    return name.endswith(".safetensors")
 
 
 def _over(values: dict[str, Any], stage: dict[str, Any]) -> dict[str, Any]:

@@ -104,18 +104,19 @@ class Material:
         """Return whether anything is known of a task, filled in or not."""
         return bool(self.truth(task, np.arange(len(self)))[1].any())
 
-    def filled(self, said: Sequence[Labels]) -> "Material":
+    def filled(self, said: Sequence[Labels], share: float = 0.0) -> "Material":
         """Return the same clips with what is unknown filled in by what somebody says of it.
 
-        Known cells stay; a distribution over classes is filled in whole or not at all. `labelled`, by which
-        batches are mixed, stays what the databases themselves know.
+        A distribution over classes is filled in whole or not at all. `labelled`, by which batches are mixed,
+        stays what the databases themselves know.
 
         Args:
             said: of each database, for all its rows; tasks with other labels are translated by name.
+            share: of what they say in known cells, 0 to 1; the rest is the label.
         """
         filled = copy(self)
         filled._labels = [
-            {task: _joined(task, own[task], theirs.seen_as(task)) for task in self.tasks}
+            {task: _joined(task, own[task], theirs.seen_as(task), share) for task in self.tasks}
             for own, theirs in zip(self._labels, said, strict=True)
         ]
         return filled
@@ -170,12 +171,13 @@ def _check_alike(data: Sequence[Prepared]) -> None:
             )
 
 
-def _joined(task: Task, own: Cells, theirs: Cells) -> Cells:
-    """Return values and mask in which what is unknown in `own` is taken from `theirs`."""
+def _joined(task: Task, own: Cells, theirs: Cells, share: float) -> Cells:
+    """Return values and mask in which what is unknown in `own`, and a share of the rest, is `theirs`."""
     (values, known), (others, said) = own, theirs
     empty = ~known.any(axis=1, keepdims=True) if task.kind == "categorical" else ~known
     taken = empty & said
-    return np.where(taken, others, values), known | taken
+    mixed = np.where(known & said, (1 - share) * values + share * others, values)
+    return np.where(taken, others, mixed).astype(np.float32), known | taken
 
 
 def _clips(prepared: Prepared, split: str, frames: int, step: int, fresh: bool) -> IntArray:

@@ -1,4 +1,4 @@
-"""What a trained network says where labels are missing, for another to learn from."""
+"""What trained networks say of the training part, for another to learn from."""
 
 from collections.abc import Sequence
 
@@ -41,3 +41,17 @@ def taught(network: Network, recipe: Recipe, data: Sequence[Prepared]) -> list[L
             values[task][material.rows[mine]] = predictions[task][mine]
         labels.append(Labels.of(values))
     return labels
+
+
+def together(said: Sequence[Labels]) -> Labels:
+    """Return the mean of what several teachers say of the same rows, cell by cell, over those that know.
+
+    A task that some of them do not have is what the others say.
+    """
+    means: dict[Task, FloatArray] = {}
+    for task in dict.fromkeys(task for labels in said for task in labels.values):
+        mine = [labels for labels in said if task in labels.values]
+        number = np.sum([labels.known[task] for labels in mine], axis=0)
+        total = np.sum([labels.values[task] for labels in mine], axis=0)
+        means[task] = np.where(number > 0, total / np.maximum(number, 1), np.nan).astype(np.float32)
+    return Labels.of(means)

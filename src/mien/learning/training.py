@@ -31,10 +31,10 @@ from mien.learning.losses import gathered
 from mien.learning.network import Network
 from mien.learning.objective import Objective, Terms, raw_outputs
 from mien.learning.optimisation import move_average, optimiser, precision, set_rate
-from mien.learning.recipe import OptimisationSettings, Recipe, check_order
+from mien.learning.recipe import OptimisationSettings, Recipe, check_order, is_file
 from mien.learning.run_folder import alone, write_row
 from mien.learning.sampling import Batch, Material, epoch, steps_of
-from mien.learning.teaching import taught
+from mien.learning.teaching import taught, together
 from mien.learning.validation import evaluate, validation_material
 from mien.learning.weights import Loading, load_weights
 from mien.preparation.prepared import Prepared
@@ -72,9 +72,11 @@ def train(
         place = places[recipe.name]
         with explained(place):
             if not _is_done(recipe, place, sources.identity(sources.named(recipe, data))):
-                start = [places[name] / "best.safetensors" for name in recipe.start]
-                teacher = places[recipe.teacher] / "best.safetensors" if recipe.teacher else None
-                _begin(recipe, data, place, start, teacher, chosen).go(quiet)
+                start, teachers = (
+                    [Path(name) if is_file(name) else places[name] / "best.safetensors" for name in names]
+                    for names in (recipe.start, recipe.teacher)
+                )
+                _begin(recipe, data, place, start, teachers, chosen).go(quiet)
     return places[stages[-1].name] / "last.safetensors"
 
 
@@ -360,7 +362,7 @@ def _begin(
     data: Sequence[Prepared],
     place: Path,
     start: list[Path],
-    teacher: Path | None,
+    teachers: list[Path],
     device: torch.device,
 ) -> _Run:
     """Return a stage that is ready to go.
@@ -370,19 +372,19 @@ def _begin(
     """
     try:
         chosen = sources.chosen(recipe, data, device)
-        materials = _training_material(recipe, chosen, teacher, device), validation_material(chosen, recipe)
-        told = [f"what is unknown in the training part is what {teacher} says"] if teacher else []
-        earlier = [*start, *([teacher] if teacher is not None else [])]
-        facts = _Facts(sources.identity(chosen), sources.learned(chosen, earlier), told)
+        materials = _training_material(recipe, chosen, teachers, device), validation_material(chosen, recipe)
+        share = f", and {recipe.taught:.0%} of what is known" if recipe.taught else ""
+        told = [f"what is unknown in the training part{share} is what {path} says" for path in teachers]
+        facts = _Facts(sources.identity(chosen), sources.learned(chosen, [*start, *teachers]), told)
         return _Run(recipe, materials, place, start, facts, device)
     except SettingsError as error:
         raise SettingsError(f"{recipe.name}: {error}") from error
 
 
 def _training_material(
-    recipe: Recipe, data: Sequence[Prepared], teacher: Path | None, device: torch.device
+    recipe: Recipe, data: Sequence[Prepared], teachers: list[Path], device: torch.device
 ) -> Material:
-    """Return the clips of the training part, filled by a teacher where there is one.
+    """Return the clips of the training part, filled by teachers where there are any.
 
     Raises:
         SettingsError: nobody knows anything of a task.
@@ -391,10 +393,13 @@ def _training_material(
     hearing = recipe.hearing if recipe.network.streams != "picture" else None
     step = sampling.step or sampling.frames
     material = Material(data, tuple(recipe.weights), "train", sampling.frames, step, hearing)
-    if teacher is not None:
-        network, theirs, _ = load_network(teacher)
-        sources.check_preprocessing(theirs, data)
-        material = material.filled(taught(network.to(device), theirs, data))
+    if teachers:
+        words = []
+        for path in teachers:
+            network, theirs, _ = load_network(path)
+            sources.check_preprocessing(theirs, data)
+            words.append(taught(network.to(device), theirs, data))
+        material = material.filled([together(said) for said in zip(*words, strict=True)], recipe.taught)
     unknown = [task.name for task in material.tasks if not material.knows(task)]
     if unknown:
         raise SettingsError(f"no prepared database has labels for {', '.join(unknown)} in the training part")
