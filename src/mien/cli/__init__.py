@@ -1,6 +1,6 @@
 """The command line. Heavy modules are imported inside the commands, so that help is instant."""
 
-from mien.cli import analyze, databases, interchange, learning, scoring, submitting
+from mien.cli import analyze, databases, interchange, learning, rendering, scoring, submitting
 from mien.cli.main import main
 
-__all__ = ["analyze", "databases", "interchange", "learning", "main", "scoring", "submitting"]
+__all__ = ["analyze", "databases", "interchange", "learning", "main", "rendering", "scoring", "submitting"]

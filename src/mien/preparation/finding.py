@@ -17,6 +17,13 @@ OVERLAP = 0.2
 BOX = ("box_x", "box_y", "box_w", "box_h")
 """The columns of an Index that give a face's box, in pixels."""
 
+LANDMARKS = tuple(
+    f"{point}_{axis}"
+    for point in ("left_eye", "right_eye", "nose_tip", "left_mouth", "right_mouth")
+    for axis in "xy"
+)
+"""Columns of an Index that give the five points a face is aligned by, in pixels; left is the picture's."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -35,6 +42,14 @@ def wanted_face(index: Index, row: int) -> Wanted:
     """Return whose face a row wants."""
     box = [index.columns[side][row] if side in index.columns else np.nan for side in BOX]
     return Wanted(index.face.at(row), np.array(box, np.float64))
+
+
+def given_landmarks(index: Index, row: int) -> FloatArray | None:
+    """Return the landmarks (5, 2) that a row gives itself; None where it does not give them all."""
+    if not all(name in index.columns for name in LANDMARKS):
+        return None
+    points = np.array([index.columns[name][row] for name in LANDMARKS], np.float32).reshape(5, 2)
+    return points if np.isfinite(points).all() and np.ptp(points, axis=0).any() else None
 
 
 def unplaced(index: Index) -> BoolArray:

@@ -27,7 +27,13 @@ from mien.inputs import Preprocessing
 from mien.media.audio import read_sound
 from mien.media.pictures import read_picture
 from mien.media.video import Video, timestamps
-from mien.preparation.finding import choose, in_open_picture, in_tight_picture, wanted_face
+from mien.preparation.finding import (
+    choose,
+    given_landmarks,
+    in_open_picture,
+    in_tight_picture,
+    wanted_face,
+)
 
 CHUNK = 500
 """Single pictures in one piece."""
@@ -263,15 +269,21 @@ class Maker:
             with self._passing(faces):
                 path = folder / index.media.at(row)
                 picture = read_picture(path) if given is None else given
-                if index.cropped:
-                    landmarks, found = self._tight(picture, path)
-                else:
-                    landmarks, found = in_open_picture(self._detector, picture, wanted_face(index, row))
+                landmarks, found = self._still(picture, path, index, row)
                 digest = int.from_bytes(sha256(picture.tobytes()).digest()[:8], "little")
                 crop = self._encoded(picture, landmarks)
             faces.add(row, frame, float(index.seconds[row]), found, digest, crop)
         if len(faces.rows) != len(index):
             raise DatabaseError(f"{piece.media}: {len(faces.rows)} pictures, expected {len(index)}")
+
+    def _still(self, picture: Image, path: Path, index: Index, row: int) -> tuple[FloatArray, bool]:
+        """Return the landmarks (5, 2) of the face that a row means, and whether they are really its own."""
+        given = given_landmarks(index, row)
+        if given is not None:
+            return given, True
+        if index.cropped:
+            return self._tight(picture, path)
+        return in_open_picture(self._detector, picture, wanted_face(index, row))
 
     def _tight(self, picture: Image, path: Path) -> tuple[FloatArray, bool]:
         """Return the landmarks (5, 2) in a picture that shows one face, and whether it was found."""
@@ -318,6 +330,10 @@ class Maker:
                 (found, self._encoded(picture, landmarks))
                 for landmarks, found in (self._tight(picture, path) for _ in range(len(index)))
             ]
+        given = [given_landmarks(index, row) for row in range(len(index))]
+        known = [landmarks for landmarks in given if landmarks is not None]
+        if len(known) == len(index):
+            return [(True, self._encoded(picture, landmarks)) for landmarks in known]
         seen = tracker.update(picture, seconds).faces
         places = [choose(seen, wanted_face(index, row), picture.shape[1]) for row in range(len(index))]
         return [
