@@ -1,6 +1,16 @@
 """The command line. Heavy modules are imported inside the commands, so that help is instant."""
 
-from mien.cli import analyze, databases, interchange, learning, rendering, scoring, submitting
+from mien.cli import analyze, databases, deriving, interchange, learning, rendering, scoring, submitting
 from mien.cli.main import main
 
-__all__ = ["analyze", "databases", "interchange", "learning", "main", "rendering", "scoring", "submitting"]
+__all__ = [
+    "analyze",
+    "databases",
+    "deriving",
+    "interchange",
+    "learning",
+    "main",
+    "rendering",
+    "scoring",
+    "submitting",
+]

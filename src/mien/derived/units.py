@@ -40,6 +40,26 @@ CLOSED, PARTED = 0.02, 0.10
 first they are closed for sure, from the second on parted for sure."""
 
 
+TOLD: Mapping[str, tuple[float, float]] = {
+    "AU01": (0.1, 0.5),
+    "AU02": (0.1, 0.5),
+    "AU04": (0.1, 0.5),
+    "AU05": (0.03, 0.2),
+    "AU07": (0.3, 0.6),
+    "AU10": (0.1, 0.5),
+    "AU12": (0.1, 0.5),
+    "AU18": (0.3, 0.7),
+    "AU20": (0.08, 0.35),
+    "AU25": (CLOSED, PARTED),
+    "AU26": (0.1, 0.4),
+    "AU43": (0.4, 0.7),
+}
+"""Units that the landmarker tells on real faces, and up to where its activation means absent and from where
+present. A shape whose activations stay small has lower points, one that rests high (narrowed eyes, lids of a
+downward look, small mouths) higher ones. Not told are units whose activation does not repeat on the mirror
+image (AU14, AU15, AU17, AU24) or never leaves 0 (AU06, AU09); docs/derived.md has the figures."""
+
+
 def presence(activation: ArrayLike, absent: float = ABSENT, certain: float = CERTAIN) -> FloatArray:
     """Return how sure it is that a unit is present, 0 to 1, rising in a straight line between two points.
 
