@@ -8,10 +8,12 @@ import pytest
 import torch
 from assemblies import clips, made, small
 
-from mien.bundle import Bundle, write_record
+from mien.bundle import WEIGHTS, Bundle, write_record
 from mien.errors import SettingsError
+from mien.learning import checkpoint, sources
 from mien.learning.ensemble import Ensemble
-from mien.learning.export import largest_difference, write_onnx
+from mien.learning.export import export, largest_difference, write_onnx
+from mien.learning.training import load_network
 from mien.tasks import TASKS
 
 
@@ -60,3 +62,20 @@ def test_networks_that_do_not_fit_are_refused() -> None:
         Ensemble([])
     with pytest.raises(SettingsError, match="does not see"):
         Ensemble([made(small("sound", "none", "softmax"))], mirrored=True)
+
+
+def test_weights_in_a_bundle_are_what_a_run_starts_from(tmp_path: Path) -> None:
+    recipe = small("picture", "none", "softmax")
+    network = made(recipe)
+    tensors = {f"average.{name}": value for name, value in network.state_dict().items()}
+    record = {"recipe": recipe.to_json(), "scores": {}, "learned": [["affect", ""]], "epoch": 3}
+    tensors["optimiser.0.step"] = torch.zeros(3)
+    checkpoint.save(tmp_path / "last.safetensors", tensors, record)
+    export([tmp_path / "last.safetensors"], tmp_path / "bundle", {}, weights=True)
+    again, theirs, _ = load_network(tmp_path / "bundle" / WEIGHTS)
+    assert theirs == recipe
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+    assert sources.learned([], [tmp_path / "bundle" / WEIGHTS]) == [["affect", ""]]
+    size = sum(value.numel() for value in network.state_dict().values())
+    assert (tmp_path / "bundle" / WEIGHTS).stat().st_size < 2 * size + 20_000

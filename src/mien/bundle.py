@@ -5,12 +5,16 @@
                    first frame; one output per task, named after it, (batch, time, labels): probabilities,
                    or values in the task's range; and "state_after" (batch, k)
     bundle.json    format, name, preprocessing, hearing and size of the state where there are any, tasks with
-                   their labels in order, the hash and opset of the network, and the model card
+                   their labels in order, the hash and opset of the network, the model card, and where it was
+                   calibrated (mien.calibration) how; the network itself is as it was before
+
+    weights.safetensors    where wanted: the network as `mien train` can start from it
 
 Nothing in it is executed or unpickled. Loading refuses a bundle whose parts do not fit together.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -19,8 +23,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from mien.arrays import FloatArray
+from mien.calibration import Calibration
 from mien.errors import BundleError
-from mien.files import sha256
+from mien.files import sha256, whole_folder
 from mien.hearing import Hearing
 from mien.inference import Session, session
 from mien.inputs import Preprocessing
@@ -32,6 +37,9 @@ FORMAT = 1
 
 OPSETS = range(13, 22)
 """Versions of ONNX's operator set that are accepted."""
+
+WEIGHTS = "weights.safetensors"
+"""Name of the file with the weights that training can start from, in half precision."""
 
 DEFAULT = "expression_fast"
 """Name of the bundle that ships with the package."""
@@ -48,11 +56,13 @@ class Predictor(Protocol):
         preprocessing: how a face must be prepared for it.
         tasks: what it predicts; of several expression tasks the first is the one to show.
         card: what is to be known about it, as plain values.
+        calibration: how right its predictions are, which it is already applied to; None where not known.
     """
 
     preprocessing: Preprocessing
     tasks: tuple[Task, ...]
     card: dict[str, Any]
+    calibration: Calibration | None
 
     def predict(self, faces: FloatArray) -> Predictions:
         """Return predictions for faces (n, 1, channels, size, size)."""
@@ -66,6 +76,7 @@ class Bundle:
         tasks: what it predicts; of several expression tasks the first is the one to show.
         card: what is to be known about it, as plain values.
         hearing: how sound must be prepared for it; None for one that does not hear.
+        calibration: how right its predictions are, which it is already applied to; None where not known.
         memory: numbers in the state of one clip; 0 for one that remembers nothing.
     """
 
@@ -76,11 +87,13 @@ class Bundle:
         card: dict[str, Any],
         network: Session,
         hearing: Hearing | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.preprocessing = preprocessing
         self.tasks = tasks
         self.card = card
         self.hearing = hearing
+        self.calibration = calibration
         self._network = network
         shapes = {entry.name: entry.shape for entry in network.get_inputs()}
         self._sees = "faces" in shapes
@@ -95,7 +108,8 @@ class Bundle:
             threads: processor threads of the network.
 
         Raises:
-            BundleError: a file is missing or altered, or shapes, labels, opset or hash do not fit.
+            BundleError: a file is missing or altered, or shapes, labels, opset, hash or calibration do not
+                fit.
         """
         record = _record(folder)
         model = folder / "model.onnx"
@@ -128,7 +142,7 @@ class Bundle:
             **_field(folder, record, "card", dict),
             "sha256": digest,
         }
-        bundle = cls(preprocessing, tasks, card, network, hearing)
+        bundle = cls(preprocessing, tasks, card, network, hearing, _calibration(folder, record, tasks))
         if bundle.memory or hearing is not None:
             card["analysis"] = ALONE
         return bundle
@@ -144,7 +158,15 @@ class Bundle:
             known = ", ".join(task.name for task in self.tasks)
             raise BundleError(f"{self.card['name']}: has no task {name!r}; it has {known}")
         others = [task for task in self.tasks if task.name != name]
-        return type(self)(self.preprocessing, (*chosen, *others), self.card, self._network, self.hearing)
+        return self._with((*chosen, *others), self.calibration)
+
+    def uncalibrated(self) -> Self:
+        """Return the same bundle with what its network says as it says it."""
+        return self._with(self.tasks, None)
+
+    def _with(self, tasks: tuple[Task, ...], calibration: Calibration | None) -> Self:
+        """Return the same network with another order of tasks, or another calibration."""
+        return type(self)(self.preprocessing, tasks, self.card, self._network, self.hearing, calibration)
 
     def predict(self, faces: FloatArray) -> Predictions:
         """Return predictions for faces (n, 1, channels, size, size), as `Preprocessing.arrays` makes them.
@@ -161,7 +183,9 @@ class Bundle:
     def follow(
         self, faces: FloatArray, sound: FloatArray | None = None, state: FloatArray | None = None
     ) -> tuple[dict[Task, FloatArray], FloatArray | None]:
-        """Return what the network says of clips, task -> (batch, time, labels), and the state after them.
+        """Return what is said of clips, task -> (batch, time, labels), and the state after them.
+
+        Where the bundle is calibrated, this is what the calibration makes of what the network says.
 
         A clip given in pieces, each with the state that the one before left, gives what the whole gives.
         States have a row for each clip, and are cut and joined like rows.
@@ -195,6 +219,8 @@ class Bundle:
         for task, value in values.items():
             if not np.isfinite(value).all():
                 raise BundleError(f"{self.card['name']}: {task.name} is not a number for some face")
+        if self.calibration is not None:
+            values = self.calibration.applied(values)
         return values, outputs[-1] if self.memory else None
 
     def _checked(self, inputs: dict[str, FloatArray]) -> dict[str, FloatArray]:
@@ -249,6 +275,28 @@ def write_record(
     (folder / "bundle.json").write_text(
         json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
+
+
+def write_calibrated(source: Path, folder: Path, calibration: Calibration, measured: Any) -> None:
+    """Write a copy of a bundle with a calibration, which takes the place of one that it has.
+
+    Args:
+        source: the bundle's folder.
+        folder: to make; it must not exist.
+        calibration: of the network as it is, without any that the bundle has.
+        measured: what the card says of it, as plain values.
+
+    Raises:
+        OutputError: `folder` exists or cannot be written.
+    """
+    record = _record(source)
+    record["calibration"] = calibration.to_json()
+    record["card"] = {**record["card"], "calibration": measured}
+    with whole_folder(folder) as place:
+        for file in (file for file in source.iterdir() if file.is_file()):
+            shutil.copyfile(file, place / file.name)
+        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+        (place / "bundle.json").write_text(text + "\n", encoding="utf-8")
 
 
 def onnx_opset(path: Path) -> int:
@@ -329,6 +377,16 @@ def _field(folder: Path, record: dict[str, Any], name: str, kind: type) -> Any:
             f"{folder / 'bundle.json'}: {name} is {record.get(name)!r}, expected a {kind.__name__}"
         )
     return record[name]
+
+
+def _calibration(folder: Path, record: dict[str, Any], tasks: tuple[Task, ...]) -> Calibration | None:
+    """Return the calibration that bundle.json holds; None where it holds none."""
+    if "calibration" not in record:
+        return None
+    try:
+        return Calibration.from_json(record["calibration"], tasks)
+    except BundleError as error:
+        raise BundleError(f"{folder / 'bundle.json'}: {error}; calibrate it again") from error
 
 
 def _task(folder: Path, entry: Any) -> Task:

@@ -73,8 +73,11 @@ def train(
 @click.option("-o", "--output", required=True, type=FOLDER, help="Bundle folder to make.")
 @click.option("--card", type=FILE, help="JSON file: training data, licence, scores, limits.")
 @click.option("--mirrored", is_flag=True, help="Say the mean over each face and its mirror image.")
+@click.option("--weights", is_flag=True, help="Add the weights, for `mien train` to start from.")
 @guarded
-def export(checkpoints: tuple[Path, ...], output: Path, card: Path | None, mirrored: bool) -> None:
+def export(
+    checkpoints: tuple[Path, ...], output: Path, card: Path | None, mirrored: bool, weights: bool
+) -> None:
     r"""Write trained networks as one bundle; refused unless ONNX and torch agree to 1e-4.
 
     Several checkpoints become one network that says the mean of what they say.
@@ -88,7 +91,7 @@ def export(checkpoints: tuple[Path, ...], output: Path, card: Path | None, mirro
     from mien.learning.export import export as export_bundle
     from mien.learning.export import read_card
 
-    difference = export_bundle(checkpoints, output, read_card(card) if card else {}, mirrored)
+    difference = export_bundle(checkpoints, output, read_card(card) if card else {}, mirrored, weights)
     click.echo(f"{output}: ONNX and torch differ by at most {difference:.1e}")
 
 

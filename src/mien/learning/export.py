@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from mien.arrays import FloatArray
-from mien.bundle import Bundle, write_record
+from mien.bundle import WEIGHTS, Bundle, write_record
 from mien.errors import BundleError, InputError, SettingsError
 from mien.files import whole_folder
-from mien.learning.checkpoint import record
+from mien.learning.checkpoint import load, record, save
 from mien.learning.ensemble import Ensemble
 from mien.learning.network import probabilities
 from mien.learning.recipe import Recipe
@@ -56,7 +56,13 @@ def input_names(network: Ensemble) -> list[str]:
     return [name for name, there in has.items() if there]
 
 
-def export(checkpoints: Sequence[Path], out: Path, card: dict[str, Any], mirrored: bool = False) -> float:
+def export(
+    checkpoints: Sequence[Path],
+    out: Path,
+    card: dict[str, Any],
+    mirrored: bool = False,
+    weights: bool = False,
+) -> float:
     """Write the averaged network of a checkpoint as a bundle; return the largest difference to torch.
 
     Args:
@@ -67,6 +73,7 @@ def export(checkpoints: Sequence[Path], out: Path, card: dict[str, Any], mirrore
             "trained_on": name and fold of each database that the runs, the stages they started from and
             their teachers learned from.
         mirrored: each network says the mean of what it says of a face and of the mirrored face.
+        weights: add the weights of the first, in half precision, for `mien train` to start from.
 
     Raises:
         SettingsError: the networks differ in their tasks, or in how a face or sound is prepared for them.
@@ -80,6 +87,8 @@ def export(checkpoints: Sequence[Path], out: Path, card: dict[str, Any], mirrore
         write_onnx(network, recipe, place / "model.onnx")
         hearing = recipe.hearing if network.hears else None
         write_record(place, recipe.name, recipe.preprocessing, network.tasks, card, hearing, network.memory)
+        if weights:
+            write_weights(checkpoints[0], place / WEIGHTS)
         difference = largest_difference(network, recipe, Bundle.load(place))
         if not difference <= TOLERANCE:
             raise BundleError(
@@ -103,6 +112,14 @@ def load_ensemble(checkpoints: Sequence[Path], mirrored: bool = False) -> tuple[
                 f"{path}: made for {recipe.preprocessing}, but {checkpoints[0]} for {first.preprocessing}"
             )
     return Ensemble([network for network, _, _ in loaded], mirrored).eval(), first
+
+
+def write_weights(source: Path, out: Path) -> None:
+    """Write a checkpoint with nothing but the averaged weights, in half precision, and what they are of."""
+    tensors, known = load(source)
+    halved = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    kept: dict[str, Any] = {name: known[name] for name in ("mien", "recipe", "scores", "learned") if name in known}
+    save(out, {name: tensor for name, tensor in halved.items() if name.startswith("average.")}, kept)
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from mien.tasks import TASKS, Task
 
 ANY = float("inf")
 
+SHIPPED = "shipped"
+"""What a recipe calls the network that ships with mien."""
+
 
 @dataclass(frozen=True)
 class BackboneSettings:
@@ -242,8 +245,9 @@ class Recipe:
         augmentation: how crops change in training.
         optimisation: how the weights are found.
         databases: which of the prepared databases it learns from; none named means all.
-        start: earlier stages of the same file, or checkpoints (.safetensors) of other runs, whose weights
-            it starts from, where names and shapes match; of a part that several have the last named counts.
+        start: earlier stages of the same file, checkpoints (.safetensors) of other runs, or "shipped", the
+            network that ships with mien; it starts from their weights where names and shapes match, and of
+            a part that several have the last named counts.
         teacher: likewise, whose best networks say together what is unknown in the training part:
             probabilities, or values. The validation part is never filled.
         taught: share of the teachers' word in what is known: 0 leaves known labels as they are, 1 learns
@@ -335,8 +339,8 @@ def check_order(recipes: Sequence[Recipe]) -> None:
 
 
 def is_file(name: str) -> bool:
-    """Return whether what a stage starts from or is taught by names a checkpoint, not an earlier stage."""
-    return name.endswith(".safetensors")
+    """Return whether what a stage starts from or is taught by is a file, not an earlier stage."""
+    return name == SHIPPED or name.endswith(".safetensors")
 
 
 def _over(values: dict[str, Any], stage: dict[str, Any]) -> dict[str, Any]:

@@ -14,17 +14,17 @@ from mien.preparation.prepared import Prepared
 
 def named(recipe: Recipe, data: Sequence[Prepared]) -> list[Prepared]:
     """Return the databases that a recipe names, all where it names none."""
-    return [d for d in data if not recipe.databases or d.index.database in recipe.databases]
+    return [d for d in data if not recipe.databases or d.index.name in recipe.databases]
 
 
 def identity(data: Sequence[Prepared]) -> list[list[str]]:
     """Return name, fold and hashes of each database."""
-    return [[d.index.database, d.fold, *sorted(d.manifest.get("sha256", {}).values())] for d in data]
+    return [[d.index.name, d.fold, *sorted(d.manifest.get("sha256", {}).values())] for d in data]
 
 
 def learned(data: Sequence[Prepared], earlier: Sequence[Path]) -> list[list[str]]:
     """Return name and fold of each database that a run and what it begins with learned from."""
-    own = [[d.index.database, d.fold] for d in data]
+    own = [[d.index.name, d.fold] for d in data]
     before = [entry for path in earlier for entry in checkpoint.record(path).get("learned", [])]
     return [list(entry) for entry in dict.fromkeys(map(tuple, [*before, *own]))]
 
@@ -35,7 +35,7 @@ def chosen(recipe: Recipe, data: Sequence[Prepared], device: torch.device) -> li
     Raises:
         SettingsError: one is missing or was prepared for another network, or the processor is too old.
     """
-    names = [prepared.index.database for prepared in data]
+    names = [prepared.index.name for prepared in data]
     missing = [name for name in recipe.databases if name not in names]
     if missing:
         raise SettingsError(f"wants {missing[0]}; prepared are {', '.join(names)}")
@@ -54,6 +54,5 @@ def check_preprocessing(recipe: Recipe, data: Sequence[Prepared]) -> None:
         stored, ours = prepared.preprocessing, recipe.preprocessing
         if not stored.serves(ours):
             raise SettingsError(
-                f"{prepared.index.database}: prepared with {stored}, {recipe.name} wants {ours}; "
-                "prepare it again"
+                f"{prepared.index.name}: prepared with {stored}, {recipe.name} wants {ours}; prepare it again"
             )

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mien.arrays import IntArray
+from mien.bundle import WEIGHTS, shipped
 from mien.errors import InputError, MienError, SettingsError
 from mien.files import explained, whole_file
 from mien.learning import checkpoint, parallel, sources
@@ -31,7 +32,7 @@ from mien.learning.losses import gathered
 from mien.learning.network import Network
 from mien.learning.objective import Objective, Terms, raw_outputs
 from mien.learning.optimisation import move_average, optimiser, precision, set_rate
-from mien.learning.recipe import OptimisationSettings, Recipe, check_order, is_file
+from mien.learning.recipe import SHIPPED, OptimisationSettings, Recipe, check_order, is_file
 from mien.learning.run_folder import alone, write_row
 from mien.learning.sampling import Batch, Material, epoch, steps_of
 from mien.learning.teaching import taught, together
@@ -73,8 +74,7 @@ def train(
         with explained(place):
             if not _is_done(recipe, place, sources.identity(sources.named(recipe, data))):
                 start, teachers = (
-                    [Path(name) if is_file(name) else places[name] / "best.safetensors" for name in names]
-                    for names in (recipe.start, recipe.teacher)
+                    [_checkpoint(name, places) for name in names] for names in (recipe.start, recipe.teacher)
                 )
                 _begin(recipe, data, place, start, teachers, chosen).go(quiet)
     return places[stages[-1].name] / "last.safetensors"
@@ -355,6 +355,13 @@ def _is_done(recipe: Recipe, place: Path, identity: list[list[str]]) -> bool:
     if record.get("data", identity) != identity:
         raise SettingsError(f"{place}: holds a run on other data; choose another folder")
     return _progress(record).ended(recipe.optimisation)
+
+
+def _checkpoint(name: str, places: dict[str, Path]) -> Path:
+    """Return the checkpoint that a recipe names: of a stage, of another run, or the one that ships."""
+    if name == SHIPPED:
+        return shipped() / WEIGHTS
+    return Path(name) if is_file(name) else places[name] / "best.safetensors"
 
 
 def _begin(
