@@ -20,6 +20,7 @@ from mien.benchmark.tally import Baselines, Tally, best_thresholds, source_of
 from mien.bundle import Bundle, Predictor
 from mien.databases import DATABASES
 from mien.databases.catalog import OFFICIAL, Fold, Protocol
+from mien.databases.index import Index
 from mien.errors import DatabaseError
 from mien.preparation.prepared import Prepared
 from mien.records import Predictions
@@ -169,7 +170,7 @@ def planned(protocol: Protocol, predictors: Sequence[Predictor], data: Prepared)
     numbers: list[int] = []
     tested = False
     for number, (train, validation, test) in enumerate(protocol.parts(data.index), start=1):
-        able = [p for p in predictors if _may_test(p, protocol, number, data.index.database)]
+        able = [p for p in predictors if _may_test(p, protocol, number, data.index)]
         tested = tested or len(test) > 0
         if not len(test) or not able:
             continue
@@ -188,15 +189,17 @@ def planned(protocol: Protocol, predictors: Sequence[Predictor], data: Prepared)
         )
 
 
-def _may_test(predictor: Predictor, protocol: Protocol, number: int, database: str) -> bool:
+def _may_test(predictor: Predictor, protocol: Protocol, number: int, index: Index) -> bool:
     """Return whether a predictor may be tested on a fold."""
-    folds = seen_folds(predictor, database)
+    folds = seen_folds(predictor, index.name)
     if protocol.by == "split":
         return folds is None or folds == {""}
     if folds is None or "" in folds:
         return True
     alike = [
-        p.name for p in DATABASES[database].protocols if p.folds == protocol.folds and p.made == protocol.made
+        p.name
+        for p in DATABASES[index.database].protocols
+        if p.folds == protocol.folds and p.made == protocol.made
     ]
     return folds <= {f"fold {number} of {name}" for name in alike}
 
@@ -294,7 +297,7 @@ def notes(
         tested = ", ".join(str(test.number) for test in counted) or "none"
         told.append(f"folds tested: {tested} of {total}; the others were not measured")
     for predictor in predictors:
-        folds = seen_folds(predictor, data.index.database)
+        folds = seen_folds(predictor, data.index.name)
         if folds is not None and any("validation" in fold.test for fold in protocol.folds):
             told.append(
                 f"{predictor.card.get('name')} learned from this database: its epoch may have been chosen by "

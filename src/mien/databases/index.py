@@ -47,6 +47,7 @@ class Index:
         groups: names that a report by groups needs: gender, age, race, level.
         cropped: each picture shows one face, cut out tightly.
         numbering: the number that frame 0 has among pictures numbered in a folder.
+        title: of a saved table, whose rows they are: the database that they were taken from; otherwise "".
     """
 
     database: str
@@ -64,6 +65,7 @@ class Index:
     groups: Mapping[str, Names] = field(default_factory=dict)
     cropped: bool = False
     numbering: int = 0
+    title: str = ""
 
     def __post_init__(self) -> None:
         counted = [getattr(self, name) for name in (*NAMED, "frame", "seconds")]
@@ -137,6 +139,11 @@ class Index:
             **named,
         )
 
+    @property
+    def name(self) -> str:
+        """What a run calls these rows, so that two tables can be told apart: the title, else the database."""
+        return self.title or self.database
+
     def __len__(self) -> int:
         return len(self.split)
 
@@ -194,6 +201,7 @@ class Index:
             arrays[f"group.{name}"] = _dictionary(group)
         facts = {"database": self.database, "unit": self.unit}
         facts |= {"cropped": str(int(self.cropped)), "numbering": str(self.numbering)}
+        facts |= {"title": self.title} if self.title else {}
         pq.write_table(pa.table(arrays).replace_schema_metadata(facts), path, compression="zstd")
 
     @classmethod
@@ -219,6 +227,7 @@ class Index:
                 groups={name: _names(column) for name, column in _under(table, "group.")},
                 cropped=facts["cropped"] == "1",
                 numbering=int(facts["numbering"]),
+                title=facts.get("title", ""),
                 **named,
             )
         except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:

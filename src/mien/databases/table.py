@@ -347,7 +347,8 @@ def _read_saved(path: Path, folder: Path, findings: Findings) -> Index:
     below = _Below(folder)
     findings.release = f"{path.name}, an index of {index.database}, by {index.unit}"
     media, sound = (_there(names, below, findings) for names in (index.media, index.sound))
-    return replace(index, database="table", media=media, sound=sound)
+    title = index.title or ("" if index.database == "table" else index.database)
+    return replace(index, database="table", title=title, media=media, sound=sound)
 
 
 def _there(names: Names, below: _Below, findings: Findings) -> Names:

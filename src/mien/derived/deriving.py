@@ -40,6 +40,8 @@ nothing is known of its units."""
 def derive(name: str, folder: Path, models: Path, out: Path, workers: int, quiet: bool) -> Index:
     """Write the table database of a database's pictures with derived labels; return its Index.
 
+    Runs call it by the database's name, or by that of its folder where it is a table itself.
+
     Stopped or killed, it goes on where it was when called again.
 
     Args:
@@ -63,6 +65,8 @@ def derive(name: str, folder: Path, models: Path, out: Path, workers: int, quiet
     index = DATABASES[name].read(folder, Findings()).compact()
     if index.unit != "frame" or not index.media.matches("").sum() < len(index):
         raise DatabaseError(f"{folder}: no pictures; labels are derived for single pictures")
+    if index.database == "table" and not index.title:
+        index = replace(index, title=folder.name)
     with explained(work):
         seen = observe(Job(name, folder, models, work), index, workers, quiet)
         derived = labelled(index, seen, DATABASES[name].pictures is not None)
