@@ -118,7 +118,8 @@ def write_weights(source: Path, out: Path) -> None:
     """Write a checkpoint with nothing but the averaged weights, in half precision, and what they are of."""
     tensors, known = load(source)
     halved = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
-    kept: dict[str, Any] = {name: known[name] for name in ("mien", "recipe", "scores", "learned") if name in known}
+    wanted = ("mien", "recipe", "scores", "learned")
+    kept: dict[str, Any] = {name: known[name] for name in wanted if name in known}
     save(out, {name: tensor for name, tensor in halved.items() if name.startswith("average.")}, kept)
 
 
