@@ -74,6 +74,7 @@ def derive(name: str, folder: Path, models: Path, out: Path, workers: int, quiet
             np.savez_compressed(file, allow_pickle=False, **seen.arrays())
         derived.save(work / "manifest.parquet")
         shutil.rmtree(work / "pieces")
+        (work / "begun.parquet").unlink()
         free_folder(place)
         os.replace(work, place)
     return derived

@@ -1,5 +1,6 @@
 """Pictures of a database looked at by the landmarker, kept piece by piece, so that a stop loses little."""
 
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,9 +19,9 @@ from mien.databases import DATABASES
 from mien.databases.index import Index
 from mien.databases.layout import PICTURES
 from mien.derived.landmarker import NAMES, Landmarker
-from mien.errors import DatabaseError
+from mien.errors import DatabaseError, SettingsError
 from mien.faces.detection import Mtcnn
-from mien.files import whole_file
+from mien.files import sha256, whole_file
 from mien.media.pictures import read_picture
 from mien.preparation.finding import in_open_picture, in_tight_picture, wanted_face
 
@@ -106,6 +107,7 @@ def observe(job: Job, index: Index, workers: int, quiet: bool) -> Seen:
     Raises:
         DatabaseError: rows are of videos, not of single pictures.
         MediaError: a picture cannot be read.
+        SettingsError: what is half done in this place was begun with other rows.
     """
     own = DATABASES[job.database].pictures is not None
     suffixes = {Path(str(name)).suffix.lower() for name in index.media.vocabulary if str(name)}
@@ -114,6 +116,7 @@ def observe(job: Job, index: Index, workers: int, quiet: bool) -> Seen:
             f"{job.folder}: labels are derived for single pictures, not for videos or folders"
         )
     (job.out / "pieces").mkdir(parents=True, exist_ok=True)
+    _check_begun(job, index)
     starts = range(0, len(index), PIECE)
     missing = [start for start in starts if not _piece(job.out, start).exists()]
     with tqdm(
@@ -128,6 +131,19 @@ def observe(job: Job, index: Index, workers: int, quiet: bool) -> Seen:
         for done in _made(job, index, missing, workers):
             bar.update(done)
     return Seen.joined([Seen.blank(0), *(Seen.load(_piece(job.out, start)) for start in starts)])
+
+
+def _check_begun(job: Job, index: Index) -> None:
+    """Keep which rows are looked at; refuse to go on with others."""
+    path = job.out / "begun.parquet"
+    with whole_file(path.with_suffix(".new")) as place:
+        index.save(place)
+        if path.exists() and sha256(path) != sha256(place):
+            raise SettingsError(
+                f"{job.out}: was begun with other rows of {job.database}; "
+                "give the same database to go on, or remove this folder to start anew"
+            )
+    os.replace(path.with_suffix(".new"), path)
 
 
 def kept_as(index: Index, row: int, own: bool) -> str:

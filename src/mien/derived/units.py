@@ -52,7 +52,7 @@ TOLD: Mapping[str, tuple[float, float]] = {
     "AU20": (0.08, 0.35),
     "AU25": (CLOSED, PARTED),
     "AU26": (0.1, 0.4),
-    "AU43": (0.4, 0.7),
+    "AU43": (0.35, 0.65),
 }
 """Units that the landmarker tells on real faces, and up to where its activation means absent and from where
 present. A shape whose activations stay small has lower points, one that rests high (narrowed eyes, lids of a
