@@ -11,7 +11,7 @@ from mien.benchmark.groups import CAUTION, first_rows, groups
 from mien.benchmark.result import Figure, Result
 from mien.benchmark.tally import STEPS, Tally, areas
 from mien.databases.catalog import Protocol
-from mien.metrics import Confusion, Outcomes
+from mien.metrics import Confusion, Outcomes, calibration_error
 from mien.preparation.prepared import Prepared
 
 OF_ONE = {"macro F1": "F1", "mean recall": "recall"}
@@ -251,20 +251,18 @@ def units(protocol: Protocol, voices: dict[str, list[Part]]) -> dict[str, Any]:
 def calibration(tallies: Sequence[Tally]) -> dict[str, Any]:
     """Return count, mean confidence and share that was right of each bin, and the expected calibration error.
 
-    The error is the mean over rows of the gap between the two (Naeini et al. 2015); empty where nothing has a
-    confidence.
+    Empty where nothing has a confidence.
     """
     total = np.sum([tally.calibration for tally in tallies], axis=0) if tallies else np.zeros((0, 3))
     if not total.any():
         return {}
     count = np.maximum(total[:, 0], 1)
     confidence, right = total[:, 1] / count, total[:, 2] / count
-    error = float((total[:, 0] * np.abs(confidence - right)).sum() / total[:, 0].sum())
     return {
         "count": total[:, 0].astype(int).tolist(),
         "confidence": confidence.tolist(),
         "right": right.tolist(),
-        "expected_calibration_error": error,
+        "expected_calibration_error": calibration_error(total),
     }
 
 

@@ -12,7 +12,7 @@ from mien.arrays import BoolArray, FloatArray, IntArray
 from mien.databases.catalog import Protocol, recordings
 from mien.databases.index import Index
 from mien.errors import DatabaseError
-from mien.metrics import Confusion, Moments, Outcomes
+from mien.metrics import Confusion, Moments, Outcomes, confidence_bins
 from mien.records import Predictions, by_name
 from mien.tasks import Task
 
@@ -20,9 +20,6 @@ Statistics = Moments | Confusion | Outcomes
 
 STEPS = 1000
 """Steps of probability in which thresholds and areas under the curve are looked for."""
-
-BINS = 10
-"""Bins of confidence in a calibration curve."""
 
 PIECE = 65_536
 """Rows whose labels are looked at together for the baselines."""
@@ -163,7 +160,7 @@ class Tally:
         counts: rows of the part, with a label, with a picture, with a face found, carried, counted.
         scores: of action units (labels, 2, STEPS) how often each probability was said, of absent and of
             present ones.
-        calibration: (BINS, 3) how many, sum of confidence, how many right.
+        calibration: (bins, 3) how many, sum of confidence, how many right.
         density: (2, CELLS, CELLS) of truth and of model, valence across and arousal up.
         unpredicted: labels that the network does not have.
 
@@ -196,7 +193,7 @@ class Tally:
         labels = len(self.protocol.labels)
         self.counts = dict.fromkeys(("rows", "labelled", "picture", "face found", "carried", "counted"), 0)
         self.scores = np.zeros((labels, 2, STEPS), np.int64)
-        self.calibration = np.zeros((BINS, 3))
+        self.calibration = confidence_bins([], [])
         self.density = np.zeros((2, CELLS, CELLS), np.int64)
 
     def add(self, rows: IntArray, predictions: Predictions, seen: BoolArray, carried: BoolArray) -> None:
@@ -328,9 +325,7 @@ class Tally:
 
     def _calibrate(self, confidence: FloatArray, right: BoolArray) -> None:
         """Add rows to the calibration curve."""
-        place = np.clip((confidence * BINS).astype(np.int64), 0, BINS - 1)
-        for column, weights in enumerate((None, confidence, right.astype(float))):
-            self.calibration[:, column] += np.bincount(place, weights, BINS)
+        self.calibration += confidence_bins(confidence, right)
 
 
 def best_thresholds(scores: IntArray) -> FloatArray:

@@ -1,10 +1,21 @@
 """The command line. Heavy modules are imported inside the commands, so that help is instant."""
 
-from mien.cli import analyze, databases, deriving, interchange, learning, rendering, scoring, submitting
+from mien.cli import (
+    analyze,
+    calibrating,
+    databases,
+    deriving,
+    interchange,
+    learning,
+    rendering,
+    scoring,
+    submitting,
+)
 from mien.cli.main import main
 
 __all__ = [
     "analyze",
+    "calibrating",
     "databases",
     "deriving",
     "interchange",

@@ -29,6 +29,7 @@ from mien.metrics.challenges import (
     abaw_multi_task,
     emotionet,
 )
+from mien.metrics.confidence import calibration_error, confidence_bins
 from mien.metrics.continuous import Moments, ccc, mae, mse, pcc, rmse, sagr
 from mien.metrics.score import Score
 from mien.metrics.statistics import mean_defined
@@ -46,7 +47,9 @@ __all__ = [
     "accuracy",
     "auc",
     "binary_f1",
+    "calibration_error",
     "ccc",
+    "confidence_bins",
     "confusion",
     "emotionet",
     "f1_norm",
