@@ -33,6 +33,7 @@ class Chance:
     """A predictor that says of each picture something of its own, in steps of a millionth."""
 
     preprocessing = GREY
+    calibration = None
 
     def __init__(self, tasks: tuple[Task, ...] = TASKS) -> None:
         self.tasks = tasks

@@ -47,6 +47,7 @@ class Table:
     """
 
     preprocessing = GREY
+    calibration = None
 
     def __init__(self, data: Prepared, tables: dict[Task, FloatArray], trained_on: Any = None) -> None:
         self.tasks = tuple(tables)

@@ -231,6 +231,7 @@ class Guesser:
     """A predictor whose every number follows from how bright a picture is."""
 
     preprocessing = GREY
+    calibration = None
     tasks = (ACTION_UNITS_8, VALENCE_AROUSAL)
     card: dict[str, Any] = {"name": "guesser", "sha256": "1" * 64}  # noqa: RUF012
 

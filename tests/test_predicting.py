@@ -79,6 +79,7 @@ class Counting:
     """A predictor whose action units say how bright a face is."""
 
     preprocessing = Preprocessing(size=SIZE)
+    calibration = None
     tasks = (ACTION_UNITS_8,)
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mien.arrays import FloatArray, Image, IntArray
 from mien.bundle import Bundle, Predictor, shipped
+from mien.calibration import Calibration
 from mien.faces.detection import Detector, Faces, Mtcnn, in_crop, in_still
 from mien.faces.tracking import Tracker
 from mien.media.frames import Frame, MediaInfo
@@ -96,6 +97,8 @@ class Analysis:
         boxes: (n, 4) x, y, width, height in pixels.
         detection: (n,) the detector's scores.
         predictions: n rows.
+        calibration: what its predictor says of how right they are; None where it says nothing. It gives
+            sets of expressions and intervals of valence and arousal.
     """
 
     info: MediaInfo
@@ -106,6 +109,7 @@ class Analysis:
     boxes: FloatArray
     detection: FloatArray
     predictions: Predictions
+    calibration: Calibration | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -208,4 +212,5 @@ def _gathered(info: MediaInfo, results: Iterable[FrameResult], predictor: Predic
         predictions=Predictions(
             {t: np.concatenate([np.zeros((0, len(t)), np.float32), *values[t.name]]) for t in predictor.tasks}
         ),
+        calibration=predictor.calibration,
     )

@@ -101,6 +101,8 @@ def write_answers(
 ) -> Submitted:
     """Write a challenge's files, a folder or nothing, and return what was written.
 
+    An action unit is present from the threshold on that the predictor's calibration states, else from 0.5.
+
     Args:
         predictor: a bundle, or anything that predicts single faces.
         data: Aff-Wild2, or a table of its frames, prepared with the predictor's preprocessing. A video
@@ -130,14 +132,16 @@ def write_answers(
     template = _template(challenge, asked, sample)
     answers = _answers(predictor, data, asked, sources, _bar(challenge, len(asked.split), quiet))
     answers, repeated, neutral = _complete(answers, template.names)
+    threshold = _thresholds(challenge, predictor, sources)
     with (
         whole_file(packed) if packed is not None else nullcontext() as place,
         whole_folder(output) as folder,
     ):
         if challenge.by_video:
-            write_video_files(folder, challenge.parts[0].task, asked.frames, answers)
+            task = challenge.parts[0].task
+            write_video_files(folder, task, asked.frames, answers, threshold=threshold)
         else:
-            write_submission(folder / FILE, template, answers)
+            write_submission(folder / FILE, template, answers, threshold=threshold)
         if place is not None:
             _pack(folder, place)
     return Submitted(len(template.names), repeated, neutral, packed)
@@ -202,6 +206,15 @@ def _sources(challenge: Challenge, predictor: Predictor) -> tuple[Task, ...]:
             )
         sources.append(part.task if part.task in able else able[0])
     return tuple(sources)
+
+
+def _thresholds(challenge: Challenge, predictor: Predictor, sources: Sequence[Task]) -> dict[str, float]:
+    """Return the thresholds that a calibrated predictor states of the action units that are asked for."""
+    if predictor.calibration is None:
+        return {}
+    pairs = zip(challenge.parts, sources, strict=True)
+    stated = [(part, predictor.calibration.thresholds(source)) for part, source in pairs]
+    return {label: own[label] for part, own in stated for label in part.labels if label in own}
 
 
 def _template(challenge: Challenge, asked: Asked, sample: Path | None) -> Template:

@@ -17,10 +17,12 @@ PRESENT = click.FloatRange(0, 1)
     "-o", "--output", required=True, type=ANY, help="Folder for csv files, or Parquet file to make."
 )
 @click.option(
-    "--threshold", default=0.5, show_default=True, type=PRESENT, help="Probability of a unit that is present."
+    "--threshold",
+    type=PRESENT,
+    help="Probability from which a unit is present. Default: what the table's network states, else 0.5.",
 )
 @guarded
-def openface(table: Path, output: Path, threshold: float) -> None:
+def openface(table: Path, output: Path, threshold: float | None) -> None:
     r"""Turn a table of predictions into OpenFace's csv, or OpenFace's csv into a table of predictions.
 
     A .parquet file gives a folder with a csv for each of its videos; a .csv file gives a Parquet file.

@@ -69,7 +69,7 @@ _ABSENT = {"frame": "1", "face_id": "0", "timestamp": "nan", "confidence": "nan"
 """What a file without one of these columns means: a picture has no frame, older files have no face_id."""
 
 
-def write(predictions: Path, folder: Path, threshold: Threshold = 0.5) -> list[Path]:
+def write(predictions: Path, folder: Path, threshold: Threshold | None = None) -> list[Path]:
     """Return the written files: for each video of a table one named after it, clip.csv of clip.mp4.
 
     Two videos that differ in their ending only keep it: clip.mp4.csv and clip.avi.csv. Files that exist
@@ -78,8 +78,9 @@ def write(predictions: Path, folder: Path, threshold: Threshold = 0.5) -> list[P
     Args:
         predictions: the Parquet file that an analysis writes; the rows of a video lie together.
         folder: where the files go; made where it is missing.
-        threshold: probability from which an action unit is present: one for all, or some by name, the
-            others 0.5.
+        threshold: probability from which an action unit is present: one for all, or some by name. The
+            others, or all for None, have that of the network, which a table of a calibrated one states,
+            or 0.5.
 
     Raises:
         InputError: the table cannot be read, or is no table of predictions.
@@ -93,7 +94,7 @@ def write(predictions: Path, folder: Path, threshold: Threshold = 0.5) -> list[P
     written = []
     with table:
         columns = _measured(predictions, table.schema_arrow.names)
-        thresholds = _thresholds(columns, threshold)
+        thresholds = _thresholds(columns, threshold, _stated(predictions, table.schema_arrow))
         places = _places(predictions, table, folder)
         runs = _runs(predictions, table, ["video", *_NEEDED, *columns])
         for video, parts in groupby(runs, key=itemgetter(0)):
@@ -139,13 +140,29 @@ def _measured(path: Path, names: Sequence[str]) -> dict[str, str]:
     columns = {name: f"{name[:4]}_r" for name in units if name.endswith("_intensity")}
     columns |= {name: f"{name}_c" for name in units if len(name) == 4}
     columns |= {name: name for name in ("valence", "arousal") if name in names}
-    return columns | {name: name for name in names if name.startswith("expression_")}
+    doubts = ("expression_set", "expression_uncertainty")
+    return columns | {name: name for name in names if name.startswith("expression_") and name not in doubts}
 
 
-def _thresholds(columns: Mapping[str, str], threshold: Threshold) -> dict[str, float]:
+def _stated(path: Path, schema: pa.Schema) -> dict[str, float]:
+    """Return the thresholds that a table states beside its columns of presence."""
+    found = {}
+    for field in schema:
+        said = (field.metadata or {}).get(b"threshold")
+        if said is not None and re.fullmatch(r"AU\d\d_present", field.name):
+            try:
+                found[field.name.removesuffix("_present")] = float(said)
+            except ValueError as error:
+                raise InputError(f"{path}: the threshold of {field.name} is {said!r}") from error
+    return found
+
+
+def _thresholds(
+    columns: Mapping[str, str], threshold: Threshold | None, stated: Mapping[str, float]
+) -> dict[str, float]:
     """Return the threshold of every action unit that has a probability."""
     units = [name for name, written in columns.items() if written.endswith("_c")]
-    return thresholds(units, threshold, "of which the table has no probability")
+    return thresholds(units, threshold, "of which the table has no probability", stated)
 
 
 def _places(path: Path, table: pq.ParquetFile, folder: Path) -> dict[str, Path]:

@@ -140,7 +140,8 @@ def _table(place: Path, predictor: Predictor) -> TableWriter:
         "bundle": str(predictor.card.get("name", "")),
         "bundle_sha256": str(predictor.card.get("sha256", "")),
     }
-    return TableWriter(place / "predictions.parquet", predictor.tasks, metadata)
+    path = place / "predictions.parquet"
+    return TableWriter(path, predictor.tasks, metadata, predictor.calibration)
 
 
 def _finish(

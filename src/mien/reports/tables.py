@@ -2,6 +2,9 @@
 
 A frame without a face is one row whose `face` and all measurements are null, so that "nobody was
 there" and "this frame was not read" stay apart. Missing is null, never a number.
+
+A calibrated network's table also says how sure each prediction is: sets of expressions, intervals of valence
+and arousal, action units that count as present. Of any other network these columns are not there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +20,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from mien.analysis import FrameResult
-from mien.arrays import FloatArray
+from mien.arrays import BoolArray, FloatArray
+from mien.calibration import Calibration, Classes, uncertainty
 from mien.files import whole_file
 from mien.tasks import Behaviour, Task
 
@@ -67,20 +71,29 @@ class TableWriter:
         path: the Parquet file; one that exists is replaced.
         tasks: what the bundle has learned; each written task gives its columns, others give none.
         metadata: kept in the file beside mien's own version: the bundle's name, its hash.
+        calibration: of the bundle, where it has one.
 
     Raises:
         OutputError: the place cannot be written, or the disk is full.
     """
 
     def __init__(
-        self, path: Path, tasks: tuple[Task, ...], metadata: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        tasks: tuple[Task, ...],
+        metadata: Mapping[str, str] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self._path = path
         self._tasks = written(tasks)
-        self._schema = columns(tasks).with_metadata({"mien": version("mien"), **(metadata or {})})
+        self._calibration = calibration
+        self._bounded = [task for task in self._tasks if calibration and calibration.has_intervals(task)]
+        schema = columns(tasks, calibration)
+        self._schema = schema.with_metadata({"mien": version("mien"), **(metadata or {})})
         self._keys: list[tuple[str, int | None, int, float | None]] = []
         self._numbers: list[FloatArray] = []
-        self._absent = np.full(5 + sum(map(len, self._tasks)), np.nan, np.float32)
+        bounds = 2 * sum(map(len, self._bounded))
+        self._absent = np.full(5 + sum(map(len, self._tasks)) + bounds, np.nan, np.float32)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -122,12 +135,16 @@ class TableWriter:
             self._flush()
 
     def _measured(self, result: FrameResult) -> FloatArray:
-        """Return the numbers of each face of a frame, (n, 5 + labels): box, detection, tasks."""
+        """Return the numbers of each face of a frame, (n, columns): box, detection, tasks, intervals."""
         missing = [task.name for task in self._tasks if task not in result.predictions.values]
         if missing:
             raise ValueError(f"frame {result.frame.number}: no predictions of {', '.join(missing)}")
         parts = [result.faces.boxes, result.faces.scores[:, None]]
-        parts += [result.predictions.values[task] for task in self._tasks]
+        said = result.predictions.values
+        parts += [said[task] for task in self._tasks]
+        if self._calibration is not None:
+            intervals = [self._calibration.intervals(task, said) for task in self._bounded]
+            parts += [ends.reshape(len(ends), -1) for ends in intervals]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def _flush(self) -> None:
@@ -143,11 +160,17 @@ class TableWriter:
             "time_s": pa.array(time, pa.float64()),
         }
         named = [*_BOX, "detection", *(name for task in self._tasks for name in names(task))]
+        named += [name for task in self._bounded for name in bounds(task)]
         for name, values in zip(named, numbers.T, strict=True):
             found[name] = pa.array(values, pa.float32(), from_pandas=True)
+        start = 5
         for task in self._tasks:
+            said = numbers[:, start : start + len(task)]
+            start += len(task)
             if task.behaviour == "expression":
-                found["expression"] = _winners(task, numbers[:, 5 : 5 + len(task)])
+                found["expression"] = _winners(task, said)
+            if self._calibration is not None:
+                found |= _doubts(task, said, self._calibration)
         self._writer.write_table(pa.table([found[name] for name in self._schema.names], schema=self._schema))
         self._keys.clear()
         self._numbers.clear()
@@ -175,7 +198,12 @@ def names(task: Task) -> tuple[str, ...]:
     return task.labels
 
 
-def columns(tasks: Sequence[Task]) -> pa.Schema:
+def bounds(task: Task) -> tuple[str, ...]:
+    """Return the names of the columns of a task's intervals: lowest and highest value of each label."""
+    return tuple(f"{label}_{end}" for label in task.labels for end in ("low", "high"))
+
+
+def columns(tasks: Sequence[Task], calibration: Calibration | None = None) -> pa.Schema:
     """Return the schema of a table of predictions; each field's metadata holds its description.
 
     A field of a task also says its `behaviour` and its `label`, so that a reader need not take
@@ -183,6 +211,7 @@ def columns(tasks: Sequence[Task]) -> pa.Schema:
 
     Args:
         tasks: what the bundle has learned; of several tasks of one behaviour the first counts.
+        calibration: of the bundle, where it has one.
     """
     fields = [
         _field("video", pa.string(), "name of the file"),
@@ -201,7 +230,59 @@ def columns(tasks: Sequence[Task]) -> pa.Schema:
             fields.append(_field("expression", kind, "name of the most probable expression"))
         for name, label in zip(names(task), task.labels, strict=True):
             fields.append(_field(name, pa.float32(), _description(task, label), task, label))
+        if calibration is not None:
+            fields += _doubt_fields(task, calibration)
     return pa.schema(fields)
+
+
+def _doubt_fields(task: Task, calibration: Calibration) -> list[pa.Field]:
+    """Return the columns that say how sure the predictions of a task are; none where nothing is known.
+
+    Their metadata also hold what the page and other programs need: of a set "coverage" and "mass", of an
+    interval whose "interval" it is, of presence the "threshold".
+    """
+    share = f"{100 * calibration.coverage:.4g} %"
+    known = calibration.tasks.get(task)
+    fields = []
+    if isinstance(known, Classes) and task.behaviour == "expression":
+        said = f"expressions of which one is the label of {share} of faces, most probable first, divided by |"
+        more = {"coverage": repr(calibration.coverage), "mass": repr(known.mass)}
+        fields.append(_field("expression_set", pa.string(), said, more=more))
+        said = "1 - the probability of the most probable expression: the chance that it is another"
+        fields.append(_field("expression_uncertainty", pa.float32(), said))
+    if calibration.has_intervals(task):
+        for name in bounds(task):
+            label, end = name.rsplit("_", 1)
+            said = f"{'lowest' if end == 'low' else 'highest'} {label} of an interval that holds it "
+            more = {"coverage": repr(calibration.coverage), "interval": label}
+            fields.append(_field(name, pa.float32(), f"{said}for {share} of faces", more=more))
+    for label, threshold in calibration.thresholds(task).items():
+        said = f"1 where {label} is {threshold:.3f} or more, 0 where it is less"
+        fields.append(_field(f"{label}_present", pa.int8(), said, more={"threshold": repr(threshold)}))
+    return fields
+
+
+def _doubts(task: Task, said: FloatArray, calibration: Calibration) -> dict[str, pa.Array]:
+    """Return the columns that say how sure the predictions (n, labels) of a task are, without intervals."""
+    absent = np.isnan(said).any(axis=1)
+    found: dict[str, pa.Array] = {}
+    if calibration.has_sets(task) and task.behaviour == "expression":
+        inside = calibration.sets(task, {task: said})
+        found["expression_set"] = pa.array(_spelled(task, said, inside), pa.string(), mask=absent)
+        found["expression_uncertainty"] = pa.array(uncertainty(said), pa.float32(), from_pandas=True)
+    for place, (label, threshold) in enumerate(calibration.thresholds(task).items()):
+        present = said[:, place] >= np.float32(threshold)
+        found[f"{label}_present"] = pa.array(present.astype(np.int8), mask=absent)
+    return found
+
+
+def _spelled(task: Task, said: FloatArray, inside: BoolArray) -> list[str]:
+    """Return the names of the expressions in each set, most probable first."""
+    order = np.argsort(-said, axis=1, kind="stable").tolist()
+    return [
+        "|".join(task.labels[place] for place in places[:size])
+        for places, size in zip(order, inside.sum(axis=1).tolist(), strict=True)
+    ]
 
 
 def write_csv(parquet: Path, csv: Path) -> None:
@@ -218,10 +299,16 @@ def write_csv(parquet: Path, csv: Path) -> None:
 
 
 def _field(
-    name: str, kind: pa.DataType, description: str, task: Task | None = None, label: str = ""
+    name: str,
+    kind: pa.DataType,
+    description: str,
+    task: Task | None = None,
+    label: str = "",
+    *,
+    more: Mapping[str, str] | None = None,
 ) -> pa.Field:
     """Return a column that says what it means, and of which task it is."""
-    metadata = {"description": description}
+    metadata = {"description": description, **(more or {})}
     if task:
         metadata |= {"behaviour": task.behaviour, "label": label}
     return pa.field(name, kind, metadata=metadata)
