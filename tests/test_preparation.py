@@ -22,7 +22,7 @@ from mien.faces.detection import Faces, Mtcnn, in_crop
 from mien.inputs import Preprocessing
 from mien.media.audio import RATE
 from mien.media.video import Video
-from mien.preparation.finding import Wanted, choose
+from mien.preparation.finding import LANDMARKS, Wanted, choose
 from mien.preparation.prepared import MARGIN, Prepared
 from mien.preparation.run import Options, prepare
 from mien.preparation.work import CHUNK, Job, Maker, pieces
@@ -47,6 +47,25 @@ def maker(folder: Path, given: bool = False, quality: int = 0, skip: bool = Fals
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_landmarks_that_a_table_gives_are_taken_and_others_looked_for(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (80, 90, 3), dtype=np.uint8) for _ in range(2)]
+    given = np.array([[30, 30], [55, 33], [43, 45], [32, 60], [52, 62]], np.float32)
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+    lines = [
+        ",".join(("path", *LANDMARKS, "valence")),
+        ",".join(("0.png", *(f"{value}" for value in given.ravel()), "0.5")),
+        ",".join(("1.png", *(f"{value}" for value in given.ravel()[:9]), "", "0.5")),
+    ]
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    manifest = prepare("table", tmp_path, tmp_path / "out", SMALL, Options(quality=0, quiet=True))
+    data = Prepared.open(tmp_path / "out")
+    assert data.index.columns["face_found"].tolist() == [1, 0], "there is no face in noise"
+    assert (data.crops[[0]][0] == data.preprocessing.crop(pictures[0], given)).all()
+    assert manifest["aligned"] == "by the detector's landmarks"
 
 
 def test_every_row_gets_its_own_picture_and_the_manifest_counts(tmp_path: Path) -> None:

@@ -6,12 +6,17 @@ import click
 
 from mien.cli.main import ANY, FOLDER, guarded, main
 
+HERE = click.Path(path_type=Path, file_okay=False, exists=True)
+
 
 @main.command()
 @click.argument("facekit", type=ANY)
 @click.option("-o", "--output", required=True, type=FOLDER, help="Folder to make.")
-@click.option("--pictures", required=True, type=click.IntRange(8), help="How many.")
-@click.option("--people", default=1000, show_default=True, type=click.IntRange(8), help="Different heads.")
+@click.option("--pictures", default=0, show_default=True, type=click.IntRange(0), help="How many stills.")
+@click.option("--clips", default=0, show_default=True, type=click.IntRange(0), help="How many videos.")
+@click.option("--frames", default=80, show_default=True, type=click.IntRange(8), help="Of each, 25 a second.")
+@click.option("--sound", type=HERE, help="Folder of EmoDB, whose utterances the videos get.")
+@click.option("--people", type=click.IntRange(8), help="Different heads; without it up to 1000.")
 @click.option(
     "--size", default=112, show_default=True, type=click.IntRange(32, 1024), help="Side of a picture."
 )
@@ -23,7 +28,10 @@ def render(
     facekit: Path,
     output: Path,
     pictures: int,
-    people: int,
+    clips: int,
+    frames: int,
+    sound: Path | None,
+    people: int | None,
     size: int,
     seed: int,
     workers: int,
@@ -38,12 +46,15 @@ def render(
     \b
     Example:
         mien render ICT-FaceKit/FaceXModel -o renderings/ --pictures 24000 --workers 2
+        mien render ICT-FaceKit/FaceXModel -o filmed/ --clips 200 --sound emodb/
         mien prepare table renderings/ -o prepared/renderings --recipe recipes/expression_fast.toml
     """
     from mien.derived.renderings import Options
     from mien.derived.renderings import render as render_database
 
-    options = Options(pictures, min(people, pictures), size, seed, workers, quiet)
+    if people is None:
+        people = min(1000, max(pictures, clips))
+    options = Options(pictures, people, clips, frames, sound, size, seed, workers, quiet)
     index = render_database(facekit, output, options)
     counts = ", ".join(f"{name} {count:,}" for name, count in index.split.counts().items())
-    click.echo(f"{output}: {len(index):,} pictures of {options.people:,} people; {counts}")
+    click.echo(f"{output}: {len(index):,} pictures and frames of {options.people:,} people; {counts}")

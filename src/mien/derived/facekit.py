@@ -29,6 +29,49 @@ EYES = (slice(21451, 22221), slice(23021, 23791))
 
 VERTICES, IDENTITIES = 26719, 100
 
+NAMES = tuple(
+    name
+    for shape in (
+        *("PupilDilate", "browDown", "browInnerUp", "browOuterUp", "cheekPuff", "cheekRaiser", "cheekSquint"),
+        *("eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide"),
+        *("jawForward.", "jawLeft.", "jawOpen.", "jawRight.", "mouthClose.", "mouthDimple", "mouthFrown"),
+        *("mouthFunnel.", "mouthLeft.", "mouthLowerDown", "mouthPress", "mouthPucker.", "mouthRight."),
+        *("mouthRollLower.", "mouthRollUpper.", "mouthShrugLower.", "mouthShrugUpper.", "mouthSmile"),
+        *("mouthStretch", "mouthUpperUp", "noseSneer"),
+    )
+    for name in ((shape[:-1],) if shape.endswith(".") else (f"{shape}_L", f"{shape}_R"))
+)
+"""The expression shapes; in the release each is an OBJ file of its name."""
+
+LANDMARKS = np.array(
+    [
+        *(1225, 1888, 1052, 367, 1719, 1722, 2199, 1447, 966, 3661, 4390, 3927, 3924, 2608, 3272, 4088, 3443),
+        *(268, 493, 1914, 2044, 1401, 3615, 4240, 4114, 2734, 2509, 978, 4527, 4942, 4857),
+        *(
+            1140,
+            2075,
+            1147,
+            4269,
+            3360,
+            1507,
+            1542,
+            1537,
+            1528,
+            1518,
+            1511,
+            3742,
+            3751,
+            3756,
+            3721,
+            3725,
+            3732,
+        ),
+        *(5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461, 5518, 5957, 5841, 5702, 5711, 5533, 6216, 6207),
+        *(6470, 5517, 5966),
+    ]
+)
+"""The vertices of the 68 landmarks, as the release's vertex_indices.json has them."""
+
 
 @dataclass(frozen=True, eq=False)
 class FaceKit:
@@ -60,7 +103,7 @@ class FaceKit:
             InputError: it is neither, or not this model.
         """
         try:
-            kit = cls._packed(place)
+            kit = cls._released(place) if place.is_dir() else cls._packed(place)
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{place}: not a readable face model ({str(error)[:200]})") from error
         if len(kit.neutral) != VERTICES or kit.shapes.shape[1:] != kit.neutral.shape:
@@ -84,6 +127,14 @@ class FaceKit:
                 landmarks=arrays["landmarks68"],
             )
 
+    @classmethod
+    def _released(cls, folder: Path) -> Self:
+        """Return the model in the release's folder FaceXModel, a file of OBJ for each shape."""
+        neutral, quads = _read_obj(folder / "generic_neutral_mesh.obj")
+        shapes = [_read_obj(folder / f"{name}.obj")[0] - neutral for name in NAMES]
+        modes = [_read_obj(folder / f"identity{number:03d}.obj")[0] - neutral for number in range(IDENTITIES)]
+        return cls(neutral, NAMES, np.stack(shapes), np.stack(modes), quads, LANDMARKS)
+
     def index(self, name: str) -> int:
         """Return the place of a shape."""
         return self.names.index(name)
@@ -96,3 +147,24 @@ class FaceKit:
 def sides(names: Sequence[str], shape: str) -> list[int]:
     """Return the places of a shape or of its two halves, left before right."""
     return [place for place, name in enumerate(names) if name in (shape, f"{shape}_L", f"{shape}_R")]
+
+
+def _read_obj(path: Path) -> tuple[FloatArray, IntArray]:
+    """Return the vertices (v, 3) and faces (f, 4) of an OBJ file; a triangle's last corner is there twice.
+
+    Raises:
+        ValueError: a face has neither three nor four corners, or a number is none.
+    """
+    vertices: list[str] = []
+    faces: list[list[int]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "v":
+            vertices.append(rest)
+        elif kind == "f":
+            corners = [int(corner.partition("/")[0]) - 1 for corner in rest.split()]
+            if not 3 <= len(corners) <= 4:
+                raise ValueError(f"{path.name}: a face of {len(corners)} corners")
+            faces.append((corners + corners[-1:])[:4])
+    places = np.array(" ".join(vertices).split(), np.float32).reshape(-1, 3)
+    return places, np.array(faces, np.int64).reshape(-1, 4)

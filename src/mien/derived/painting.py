@@ -31,6 +31,8 @@ class Look:
         moustache: the same.
         iris: colour.
         liner: how dark the lids' edges are, 0 to 1.
+        clothes: colour of what is worn.
+        collar: height up to which it reaches at the neck.
         seed: of the pattern in the skin and the hair's edge.
     """
 
@@ -47,6 +49,8 @@ class Look:
     moustache: float
     iris: Colour
     liner: float
+    clothes: Colour
+    collar: float
     seed: int
 
 
@@ -92,6 +96,8 @@ def random_look(rng: np.random.Generator) -> Look:
         moustache=float(rng.uniform(0.2, 0.9)) if bearded and rng.random() < 0.9 else 0.0,
         iris=_colour(_IRISES[rng.integers(2) if dark else rng.integers(len(_IRISES))]),
         liner=float(rng.uniform(0.5, 1.0)),
+        clothes=_colour(rng.uniform(0.01, 0.7) * rng.uniform(0.5, 1, 3)),
+        collar=float(rng.uniform(-14, -10.5)),
         seed=int(rng.integers(2**31)),
     )
 
@@ -125,6 +131,11 @@ class Painter:
                 for side in (slice(36, 42), slice(42, 48))
             )
         )
+        self._between = _near_ring(skin, marks[60:68], 0.3)
+        nostrils = np.minimum(
+            *(np.linalg.norm(skin - marks[side] - [0, -0.1, -0.2], axis=1) for side in (32, 34))
+        )
+        self._nostrils = _ramp(0.55 - nostrils, 0, 0.35)
         self._brows = (marks[17:22, :2], marks[22:27, :2])
         self._marks = marks
 
@@ -142,8 +153,8 @@ class Painter:
         paint = np.zeros((len(self._rest), 4), np.float32)
         paint[SKIN] = self._skin(look)
         paint[MOUTH] = (0.05, 0.012, 0.012, 0.1)
-        paint[GUMS] = (0.3, 0.09, 0.09, 0.5)
-        paint[TEETH] = (0.68, 0.64, 0.54, 0.5)
+        paint[GUMS] = (0.14, 0.04, 0.04, 0.2)
+        paint[TEETH] = (0.45, 0.42, 0.35, 0.25)
         for side in EYES:
             paint[side] = self._eye(self._rest[side], look)
         return paint
@@ -160,15 +171,23 @@ class Painter:
         colour = colour * (1 - 0.12 * blush[:, None] * np.array([0.1, 1, 1]))
         socket = np.exp(-(((np.abs(skin[:, 0]) - 3) / 1.9) ** 2) - ((skin[:, 1] - 3.6) / 1.2) ** 2)
         colour = colour * (1 - 0.42 * socket[:, None])
+        below = _ramp(-7.6 + 0.25 * np.abs(skin[:, 0]) - skin[:, 1], -0.6, 1.2) * _ramp(
+            9.5 - skin[:, 2], 0, 2
+        )
+        colour = colour * (1 - 0.45 * below[:, None])
         colour = _over(colour, np.array(look.hair), 0.85 * self._beard(skin, look))
         colour = _over(colour, np.array(look.hair), self._brow(skin, look))
         colour = _over(colour, np.array(look.lips), 0.9 * self._lips)
+        colour = _over(colour, 0.12 * tone, 0.8 * self._between)
+        colour = _over(colour, 0.1 * tone, 0.8 * self._nostrils)
         colour = _over(colour, 0.15 * tone, look.liner * self._lids)
         colour = _over(colour, 0.3 * tone, 0.7 * self._inner)
         hair = self.hair(look)[SKIN]
         strands = np.array(look.hair) * (1 + 0.5 * pattern(skin, look.seed + 2, 2.5))[:, None]
         colour = _over(colour, strands, hair)
-        gloss = 0.35 * (1 - hair) + 0.4 * self._lips
+        worn = _ramp(look.collar + 0.3 * np.abs(skin[:, 0]) - 0.25 * skin[:, 2] - skin[:, 1], -0.1, 0.1)
+        colour = _over(colour, np.array(look.clothes), worn * (skin[:, 1] < -9))
+        gloss = (0.35 * (1 - hair) + 0.4 * self._lips) * (1 - worn)
         return np.asarray(np.column_stack([np.clip(colour, 0.003, 1), gloss]), np.float32)
 
     def _brow(self, skin: FloatArray, look: Look) -> FloatArray:

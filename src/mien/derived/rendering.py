@@ -118,7 +118,7 @@ class Renderer:
         self._kit, self._framing = kit, framing
         self._painter = Painter(kit)
         seen, quads = _seen(kit)
-        self._seen = seen
+        self.seen = seen
         self._marks = np.searchsorted(seen, kit.landmarks)
         self._shapes = np.ascontiguousarray(kit.shapes[:, seen])
         self._moved = [_reach(shape) for shape in self._shapes]
@@ -139,8 +139,8 @@ class Renderer:
         outward /= np.linalg.norm(outward, axis=1, keepdims=True)
         mesh = mesh + (hair * np.clip((mesh[:, 1] - 2) / 6, 0.1, 1))[:, None] * outward
         paint = self._painter.paint(look)
-        stored = np.sqrt(paint[self._seen]) * 255
-        return Person(mesh[self._seen].astype(np.float32), stored.round().astype(np.uint8), look)
+        stored = np.sqrt(paint[self.seen]) * 255
+        return Person(mesh[self.seen].astype(np.float32), stored.round().astype(np.uint8), look)
 
     def mesh(self, person: Person, activations: FloatArray) -> FloatArray:
         """Return the drawn vertices (n, 3) of a person with the shapes (s,) activated."""

@@ -2,6 +2,7 @@
 
     manifest.parquet              an Index: action_units_18, valence_arousal, and what was rendered
     pictures/00012/0003.jpg       picture 3 of person 12
+    clips/00012_0000.mp4          clip 0 of person 12, each frame a row
 
 Every person is in one part only. What a picture shows depends on the seed, its person and its number, not on
 how many processes draw.
@@ -11,7 +12,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,20 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mien.arrays import FloatArray
+from mien.arrays import FloatArray, Image
 from mien.databases.index import Index
 from mien.databases.names import Names
 from mien.derived.facekit import FaceKit
+from mien.derived.filming import RATE, Utterances, take
 from mien.derived.painting import random_look
-from mien.derived.rendering import Renderer, Rendering
-from mien.derived.scenery import photographed, random_background, random_scene
+from mien.derived.rendering import Person, Renderer, Rendering
+from mien.derived.scenery import Scene, photographed, random_background, random_faults, random_scene
 from mien.derived.scripting import Director, Shown, presences
 from mien.errors import SettingsError
 from mien.files import explained, whole_folder
 from mien.inputs import Preprocessing
+from mien.media.frames import Frame, MediaInfo
+from mien.media.writer import VideoWriter
 from mien.preparation.finding import LANDMARKS
 from mien.records import Labels
 from mien.tasks import ACTION_UNITS_18, VALENCE_AROUSAL
@@ -52,9 +56,12 @@ class Options:
     """What is rendered.
 
     Attributes:
-        pictures: how many.
-        people: how many different ones; each has about as many pictures as another.
-        size: side of a picture.
+        pictures: how many single ones.
+        people: how many different ones; each has about as many pictures and clips as another.
+        clips: how many.
+        frames: of each clip.
+        sound: folder of EmoDB, whose utterances clips get; None for silent ones.
+        size: side of a picture; even, since videos need that.
         seed: of all chance.
         workers: processes.
         quiet: no progress bar.
@@ -62,17 +69,29 @@ class Options:
 
     pictures: int
     people: int
+    clips: int = 0
+    frames: int = 80
+    sound: Path | None = None
     size: int = 112
     seed: int = 0
     workers: int = 1
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        if not (8 <= self.people <= self.pictures and self.size >= 32 and self.workers >= 1):
+        if not 8 <= self.people <= max(self.pictures, self.clips):
             raise SettingsError(
-                f"{self.pictures} pictures of {self.people} people at {self.size} pixels by {self.workers} "
-                "processes; expected at least 8 people, a picture of each, 32 pixels and 1 process"
+                f"{self.people} people for {self.pictures} pictures and {self.clips} clips; expected at "
+                "least 8, and a picture or clip of each"
             )
+        if self.size < 32 or self.size % 2 or self.workers < 1 or self.frames < 8:
+            raise SettingsError(
+                f"{self.size} pixels, {self.frames} frames, {self.workers} processes; expected an even "
+                "number of pixels from 32 on, 8 frames and 1 process"
+            )
+
+    def share(self, whole: int, person: int) -> int:
+        """Return how many of all pictures or clips are of one person."""
+        return (person + 1) * whole // self.people - person * whole // self.people
 
 
 def render(place: Path, out: Path, options: Options) -> Index:
@@ -92,7 +111,12 @@ def render(place: Path, out: Path, options: Options) -> Index:
         parts: dict[int, dict[str, Any]] = {}
         with (
             _workers(place, folder, options) as made,
-            tqdm(total=options.pictures, unit="pictures", desc="rendering", disable=options.quiet) as bar,
+            tqdm(
+                total=options.pictures + options.clips * options.frames,
+                unit="pictures",
+                desc="rendering",
+                disable=options.quiet,
+            ) as bar,
         ):
             for person, rows in made:
                 parts[person] = rows
@@ -128,59 +152,117 @@ class Studio:
         self._director = Director(kit.names)
         self._modes = len(kit.identities)
         self._folder, self._options = folder, options
+        self._sounds = Utterances(options.sound, [name for name, _ in PARTS]) if options.sound else None
 
     def person(self, number: int) -> dict[str, Any]:
-        """Render all pictures of one person and return their rows as columns."""
+        """Render all pictures and clips of one person and return their rows as columns."""
         options = self._options
         rng = np.random.default_rng([options.seed, number])
-        person = self._renderer.person(
-            rng.normal(0, rng.uniform(0.7, 1.3), self._modes).clip(-2.5, 2.5), random_look(rng)
-        )
-        brightness = float(_LUMA @ person.look.skin)
-        long_hair = rng.random() < 0.35 and np.isfinite(person.look.hairline)
-        hair = np.sqrt(person.look.hair) * 255 * 0.6 if long_hair else None
-        count = (
-            number + 1
-        ) * options.pictures // options.people - number * options.pictures // options.people
-        folder = self._folder / "pictures" / f"{number:05d}"
-        with explained(folder):
-            folder.mkdir(parents=True)
-        rows: list[dict[str, Any]] = []
-        for picture in range(count):
-            shown, scene = self._director.draw(rng), random_scene(rng, brightness)
-            made = self._renderer.render(person, shown.activations, scene)
-            pixels = photographed(rng, made.pixels, random_background(rng, options.size, hair))
-            path = folder / f"{picture:04d}.jpg"
-            quality = int(rng.integers(65, 97))
-            done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            assert done, "OpenCV can always encode a picture"
-            with explained(path):
-                path.write_bytes(data.tobytes())
-            turned = {"yaw": scene.yaw, "pitch": scene.pitch, "roll": scene.roll}
-            media = f"pictures/{number:05d}/{picture:04d}.jpg"
-            rows.append({"media": media, **turned, **_row(shown, made, _told(rng, made.landmarks))})
+        weights = rng.normal(0, rng.uniform(0.7, 1.3), self._modes).clip(-2.5, 2.5)
+        sitter = _Sitter(self._renderer.person(weights, random_look(rng)), number, rng.random() < 0.35)
+        chance = np.random.default_rng([options.seed, number, 1])
+        pictures = range(options.share(options.pictures, number))
+        rows = [self._picture(chance, sitter, picture) for picture in pictures]
+        chance = np.random.default_rng([options.seed, number, 2])
+        for clip in range(options.share(options.clips, number)):
+            rows += self._clip(chance, sitter, clip)
         levels = self._director.levels(np.stack([row.pop("activations") for row in rows]))
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        return {**columns, "levels": levels, "person": [number] * count}
+        columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+        return {**columns, "levels": levels, "person": [number] * len(rows)}
+
+    def _picture(self, rng: np.random.Generator, sitter: "_Sitter", number: int) -> dict[str, Any]:
+        """Render a single picture and return its row."""
+        shown, scene = self._director.draw(rng), random_scene(rng, sitter.brightness)
+        behind, faults = sitter.background(rng, self._options.size), random_faults(rng)
+        made = self._renderer.render(sitter.person, shown.activations, scene)
+        pixels = photographed(rng, made.pixels, behind, faults)
+        media = f"pictures/{sitter.number:05d}/{number:04d}.jpg"
+        path = self._folder / media
+        done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, faults.quality])
+        assert done, "OpenCV can always encode a picture"
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data.tobytes())
+        landmarks = made.landmarks + _mistake(rng, made.landmarks)
+        return _row(media, 0, "", shown, scene, replace(made, landmarks=landmarks))
+
+    def _clip(self, rng: np.random.Generator, sitter: "_Sitter", number: int) -> list[dict[str, Any]]:
+        """Render a clip and return a row for each frame."""
+        options = self._options
+        scene = random_scene(rng, sitter.brightness)
+        behind, faults = sitter.background(rng, options.size), random_faults(rng)
+        part = part_of(sitter.number, options.people)
+        sounds = (self._sounds, part) if self._sounds else None
+        clip = take(rng, self._director, scene, options.frames, sounds)
+        media = f"clips/{sitter.number:05d}_{number:04d}.mp4"
+        path = self._folder / media
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        size, seconds = options.size, options.frames / RATE
+        info = MediaInfo(
+            path.name, "video", size, size, RATE, seconds, options.frames, clip.sound is not None
+        )
+        rows, mistake = [], None
+        with VideoWriter(path, info, clip.sound) as writer:
+            for frame, (shown, view) in enumerate(zip(clip.shown, clip.scenes, strict=True)):
+                made = self._renderer.render(sitter.person, shown.activations, view)
+                writer.write(Frame(frame, frame / RATE, photographed(rng, made.pixels, behind, faults)))
+                mistake = _mistake(rng, made.landmarks) if mistake is None else mistake
+                landmarks = made.landmarks + mistake + 0.2 * _mistake(rng, made.landmarks)
+                sound = media if clip.sound is not None else ""
+                rows.append(_row(media, frame, sound, shown, view, replace(made, landmarks=landmarks)))
+        return rows
 
 
-def _row(shown: Shown, made: Rendering, landmarks: FloatArray) -> dict[str, Any]:
-    """Return what is told of one picture."""
+@dataclass(frozen=True, eq=False)
+class _Sitter:
+    """Who is rendered.
+
+    Attributes:
+        person: the head.
+        number: from 0.
+        long_hair: whether hair hangs behind the face; not of a bald head.
+    """
+
+    person: Person
+    number: int
+    long_hair: bool
+
+    @property
+    def brightness(self) -> float:
+        """The skin's, 0 to 1."""
+        return float(_LUMA @ self.person.look.skin)
+
+    def background(self, rng: np.random.Generator, size: int) -> Image:
+        """Return what is behind the head, (size, size, 3)."""
+        look = self.person.look
+        hair = np.sqrt(look.hair) * 255 * 0.6 if self.long_hair and np.isfinite(look.hairline) else None
+        return random_background(rng, size, np.sqrt(look.clothes) * 255 * rng.uniform(0.5, 0.9), hair)
+
+
+def _row(media: str, frame: int, sound: str, shown: Shown, scene: Scene, made: Rendering) -> dict[str, Any]:
+    """Return what is told of one picture or frame."""
     return {
+        "media": media,
+        "frame": frame,
+        "sound": sound,
         "activations": shown.activations,
         "script": shown.script,
         "intensity": shown.intensity,
         "affect": shown.affect,
         "gap": made.gap,
-        "landmarks": landmarks.ravel(),
+        "landmarks": made.landmarks.ravel(),
+        "yaw": scene.yaw,
+        "pitch": scene.pitch,
+        "roll": scene.roll,
     }
 
 
-def _told(rng: np.random.Generator, landmarks: FloatArray) -> FloatArray:
-    """Return landmarks (5, 2) as a detector would tell them, a little wrong."""
+def _mistake(rng: np.random.Generator, landmarks: FloatArray) -> FloatArray:
+    """Return by how much a detector might be wrong about landmarks (5, 2)."""
     apart = np.linalg.norm(landmarks[1] - landmarks[0])
     together = rng.normal(0, JITTER * apart, 2)
-    return landmarks + together + rng.normal(0, JITTER * apart, landmarks.shape)
+    return np.asarray(together + rng.normal(0, JITTER * apart, landmarks.shape))
 
 
 def _index(parts: list[dict[str, Any]], options: Options) -> Index:
@@ -203,8 +285,10 @@ def _index(parts: list[dict[str, Any]], options: Options) -> Index:
         Labels.of({ACTION_UNITS_18: units, VALENCE_AROUSAL: affect}),
         split=[part_of(int(number), options.people) for number in columns["person"]],
         subject=people,
-        video=[name.removesuffix(".jpg") for name in media],
+        video=[name.rpartition(".")[0] for name in media],
         media=media,
+        sound=[str(name) for name in columns["sound"]],
+        frame=columns["frame"],
         columns=numbers,
         groups={"script": Names.of(str(name) for name in columns["script"])},
     )

@@ -42,9 +42,9 @@ class Scene:
     """How a head is seen.
 
     Attributes:
-        yaw: of the head in degrees, positive to the person's left.
+        yaw: of the head in degrees, positive to the person's left, which is the picture's right.
         pitch: positive downwards.
-        roll: positive towards the person's left shoulder's opposite: clockwise for the viewer is negative.
+        roll: positive towards the person's right shoulder, counterclockwise for the viewer.
         distance: of the camera, in the mesh's units, about centimetres.
         light: what lights it.
     """
@@ -63,6 +63,27 @@ class Scene:
         about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
         about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
         return np.asarray(about_z @ about_x @ about_y)
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What a camera does to a picture.
+
+    Attributes:
+        sharpness: size of the picture that it really resolves, as a share; 1 for all of it.
+        blur: standard deviation in pixels of a picture of 112; 0 for none.
+        contrast: by which distances from a middle grey are multiplied.
+        brightness: added to all pixels.
+        noise: standard deviation, in greys.
+        quality: of the JPEG, 1 to 100.
+    """
+
+    sharpness: float
+    blur: float
+    contrast: float
+    brightness: float
+    noise: float
+    quality: int
 
 
 def random_scene(rng: np.random.Generator, brightness: float) -> Scene:
@@ -91,7 +112,7 @@ def _random_light(rng: np.random.Generator, brightness: float) -> Light:
     sky = ambient * rng.uniform(0.8, 1.3) * np.ones(3)
     key_colour = (1.3 - ambient) * tint
     total = ambient + 0.75 * float(key_colour.mean())
-    wanted = rng.uniform(0.1, 0.34) * (brightness / 0.35) ** rng.uniform(0.15, 0.6)
+    wanted = rng.uniform(0.1, 0.34) * (brightness / 0.35) ** rng.uniform(0.25, 0.75)
     return Light(
         key=_direction(rng.normal(0, 40), elevation),
         key_colour=key_colour,
@@ -111,13 +132,14 @@ def _direction(azimuth: float, elevation: float) -> FloatArray:
     return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
 
 
-def random_background(rng: np.random.Generator, size: int, hair: Colour | None) -> Image:
+def random_background(rng: np.random.Generator, size: int, clothes: Colour, hair: Colour | None) -> Image:
     """Return what is behind a head, (size, size, 3) uint8, blue first: a gradient, noise, blurred shapes.
 
     Args:
         rng: where chance comes from.
         size: of the picture.
-        hair: (3,) uint8 red, green, blue of long hair that hangs behind the face; None for none.
+        clothes: (3,) red, green, blue in 0 to 255, of the shoulders.
+        hair: (3,) of long hair that hangs behind the face; None for none.
     """
     small = 16
     ground = rng.uniform(0, 255)
@@ -135,6 +157,9 @@ def random_background(rng: np.random.Generator, size: int, hair: Colour | None) 
         back = np.asarray(cv2.GaussianBlur(back, (0, 0), blur) if blur > 0.5 else back, np.uint8)
     if hair is not None:
         _long_hair(rng, back, hair)
+    centre = (size // 2 + int(rng.normal(0, 0.03) * size), int(1.08 * size))
+    reach = (int(rng.uniform(0.45, 0.62) * size), int(rng.uniform(0.2, 0.28) * size))
+    cv2.ellipse(back, centre, reach, 0, 0, 360, [float(part) for part in clothes[::-1]], -1, cv2.LINE_AA)
     return back
 
 
@@ -163,26 +188,37 @@ def _long_hair(rng: np.random.Generator, picture: Image, hair: Colour) -> None:
     picture[:] = picture + cover[..., None] * (colour - picture)
 
 
-def photographed(rng: np.random.Generator, pixels: Image, behind: Image) -> Image:
+def random_faults(rng: np.random.Generator) -> Faults:
+    """Return what a camera does to its pictures."""
+    return Faults(
+        sharpness=float(rng.uniform(0.35, 0.9)) if rng.random() < 0.3 else 1.0,
+        blur=float(rng.uniform(0.3, 1.4)) if rng.random() < 0.25 else 0.0,
+        contrast=float(rng.uniform(0.9, 1.6)),
+        brightness=float(rng.normal(0, 10)),
+        noise=float(rng.uniform(0, 7)) if rng.random() < 0.6 else 0.0,
+        quality=int(rng.integers(65, 97)),
+    )
+
+
+def photographed(rng: np.random.Generator, pixels: Image, behind: Image, faults: Faults) -> Image:
     """Return a head over its background as a camera gives it, (size, size, 3) uint8, blue first.
 
     Args:
-        rng: where chance comes from.
+        rng: where the noise comes from.
         pixels: (size, size, 4), the last how much of the pixel the head covers.
         behind: (size, size, 3).
+        faults: of the camera.
     """
     cover = pixels[..., 3:].astype(np.float32) / 255
     picture: FloatArray = pixels[..., :3] + (1 - cover) * behind
     size = picture.shape[0]
-    if rng.random() < 0.3:
-        side = int(size * rng.uniform(0.35, 0.9))
+    if faults.sharpness < 1:
+        side = int(size * faults.sharpness)
         picture = np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
         picture = np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR))
-    if rng.random() < 0.25:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.4) * size / 112))
-    contrast, brightness = rng.uniform(0.9, 1.6), rng.normal(0, 10)
-    picture = (picture - 118) * contrast + 118 + brightness
-    if rng.random() < 0.6:
-        noise = rng.standard_normal((size, size, 1), np.float32) * np.float32(rng.uniform(0, 7))
-        picture = picture + noise
+    if faults.blur:
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), faults.blur * size / 112))
+    picture = (picture - 118) * faults.contrast + 118 + faults.brightness
+    if faults.noise:
+        picture = picture + rng.standard_normal((size, size, 1), np.float32) * np.float32(faults.noise)
     return np.asarray(picture.clip(0, 255), np.uint8)

@@ -97,7 +97,7 @@ class Shown:
     Attributes:
         activations: (s,) of the model's shapes.
         script: the expression or, of a mixture, both, joined by "+"; RANDOM for units at random.
-        intensity: of the expression, 0 to 1; NaN where there is no script.
+        intensity: of the expression, 0 (neutral) to 1; NaN where there is no script.
         shares: (8,) the distribution over EXPRESSION_8_CONTEMPT that the script means; NaN without one.
     """
 
@@ -120,7 +120,7 @@ class Director:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._names = tuple(names)
+        self.names = tuple(names)
         self._sides = {unit: sides(names, shape) for unit, shape in SHAPES.items()}
         self._raisers = sides(names, "cheekRaiser")
         self._lowered = sides(names, "mouthLowerDown")
@@ -135,21 +135,28 @@ class Director:
         levels = {unit: float(rng.uniform(*_LEVEL)) for unit in tried}
         rng.shuffle(tried)
         levels = compatible(levels, tried)
-        if rng.random() < 0.2:
+        if "AU24" not in levels and rng.random() < 0.25:
             levels["AU25"] = float(rng.uniform(*_LEVEL))
         if "AU26" in levels:
             levels["AU26"] *= _JAW
         activations = self._activated(rng, levels, 0.15)
         for shape, rate in BESIDE.items():
             if rng.random() < rate:
-                activations[sides(self._names, shape)] = rng.uniform(0.1, 0.7)
+                activations[sides(self.names, shape)] = rng.uniform(0.1, 0.7)
         return Shown(activations, RANDOM, np.nan, np.full(len(EXPRESSION_8_CONTEMPT), np.nan))
 
-    def scripted(self, rng: np.random.Generator) -> Shown:
-        """Return an expression of some intensity, sometimes a mixture of two, or none."""
+    def scripted(self, rng: np.random.Generator, expression: str = "", weakest: float = 0.15) -> Shown:
+        """Return an expression of some intensity, sometimes a mixture of two, or none.
+
+        Args:
+            rng: where chance comes from.
+            expression: which one, without another; "" for any.
+            weakest: the least intensity.
+        """
         first, second = rng.choice(EXPRESSION_8_CONTEMPT.labels, 2, replace=False)
-        weight = float(rng.uniform(0.5, 0.9)) if rng.random() < 0.15 else 1.0
-        intensity = float(rng.uniform(0.15, 1.0))
+        first = expression or first
+        weight = float(rng.uniform(0.5, 0.9)) if not expression and rng.random() < 0.15 else 1.0
+        intensity = float(rng.uniform(weakest, 1.0))
         levels: dict[str, float] = {}
         for name, part in ((str(first), weight), (str(second), 1 - weight)):
             for unit, gain, likely in PROTOTYPES[name]:
@@ -167,7 +174,8 @@ class Director:
         shares[EXPRESSION_8_CONTEMPT.index(str(first))] += intensity * weight
         shares[EXPRESSION_8_CONTEMPT.index(str(second))] += intensity * (1 - weight)
         script = str(first) if weight == 1 else f"{first}+{second}"
-        return Shown(self._activated(rng, levels, lopsided), script, intensity, shares)
+        shown = 1 - float(shares[EXPRESSION_8_CONTEMPT.index("neutral")])
+        return Shown(self._activated(rng, levels, lopsided), script, shown, shares)
 
     def _activated(
         self, rng: np.random.Generator, levels: Mapping[str, float], lopsided: float
@@ -179,7 +187,7 @@ class Director:
             levels: of the units that are shown.
             lopsided: how likely the mouth is on one side only.
         """
-        shapes = np.zeros(len(self._names), np.float32)
+        shapes = np.zeros(len(self.names), np.float32)
         side = int(rng.integers(2)) if rng.random() < lopsided else -1
         for unit, places in self._sides.items():
             level = levels.get(unit, 0.0)
@@ -199,15 +207,15 @@ class Director:
 
     def _gaze(self, rng: np.random.Generator, shapes: FloatArray) -> None:
         """Turn both eyes to one place, mostly about the camera."""
-        right, up = rng.normal(0, 0.3, 2).clip(-0.9, 0.9)
-        inward, outward = ("eyeLookOut", "eyeLookIn") if right > 0 else ("eyeLookIn", "eyeLookOut")
+        left, up = rng.normal(0, 0.3, 2).clip(-0.9, 0.9)
+        of_left, of_right = ("eyeLookOut", "eyeLookIn") if left > 0 else ("eyeLookIn", "eyeLookOut")
         for name, level in (
-            (f"{outward}_R", abs(right)),
-            (f"{inward}_L", abs(right)),
+            (f"{of_left}_L", abs(left)),
+            (f"{of_right}_R", abs(left)),
             ("eyeLookUp", max(up, 0)),
             ("eyeLookDown", max(-up, 0) * 0.7),
         ):
-            shapes[sides(self._names, name)] = level
+            shapes[sides(self.names, name)] = level
 
     def levels(self, activations: FloatArray) -> FloatArray:
         """Return each unit's activation (n, 18), that of the stronger side; NaN for parted lips.

@@ -33,7 +33,7 @@ from mien.errors import DatabaseError, MienError, OutputError, SettingsError
 from mien.faces.detection import Detector, Mtcnn
 from mien.files import explained, free_folder, sha256, whole_file
 from mien.inputs import Preprocessing
-from mien.preparation.finding import BOX, unplaced
+from mien.preparation.finding import BOX, given_landmarks, unplaced
 from mien.preparation.merging import ADDED, merge
 from mien.preparation.prepared import MARGIN
 from mien.preparation.work import Job, Maker, Piece, piece_path, pieces, sound_pieces
@@ -204,7 +204,7 @@ def _settings(job: Job, index: Index, work: Path, options: Options) -> dict[str,
         "rows": len(index),
         "rows_sha256": sha256(work / "rows.parquet"),
         "detector": job.detector().name,
-        "aligned": "as given" if job.given else "by the detector's landmarks",
+        "aligned": _aligned(job, index),
         "encoding": f"JPEG, quality {job.quality}" if job.quality else "PNG, without loss",
         "preprocessing": job.stored.to_json(),
         "sound": options.sound,
@@ -222,6 +222,13 @@ def _settings(job: Job, index: Index, work: Path, options: Options) -> dict[str,
     with whole_file(path) as place:
         place.write_text(text, encoding="utf-8")
     return settings
+
+
+def _aligned(job: Job, index: Index) -> str:
+    """Return what faces are aligned by."""
+    if len(index) and all(given_landmarks(index, row) is not None for row in range(len(index))):
+        return "by the landmarks that rows give"
+    return "as given" if job.given else "by the detector's landmarks"
 
 
 def _make(job: Job, index: Index, todo: list[Piece], work: Path, options: Options) -> None:
