@@ -224,7 +224,8 @@ def values(
     low, high = task.range
     ratio = np.abs(truth - said[task]) / scales(least, said, truth.shape)
     width = tuple(
-        quantile(ratio[known[:, label], label], coverage, (high - low) / FLOOR) for label in range(len(task))
+        quantile(ratio[known[:, label], label], coverage, 2 * (high - low) / FLOOR)
+        for label in range(len(task))
     )
     return Values(width, FLOOR, about, least.rows)
 
