@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from browser.media import ALL, EXPRESSIONS, Film, write_film, write_stills
+from browser.media import ALL, EXPRESSIONS, KNOWN, Film, write_film, write_stills
 
 from mien.reports.page import clock, length_of, percent
 from mien.reports.page_data import POINTS, view_pictures, view_video
@@ -292,3 +292,75 @@ def test_the_values_in_the_page_are_packed_column_after_column(talk: Path) -> No
     row = next(row for row in rows_of(talk) if row["face"] == 0 and row["frame"] == 30)
     place = [column["label"] for column in data["columns"]].index("valence")
     assert means[place, frames.tolist().index(30)] == row["valence"]
+
+
+# ---- how sure it is -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a short talk by a calibrated network."""
+    return write_film(tmp_path_factory.mktemp("sure"), Film(80, 2, ALL, calibration=KNOWN))
+
+
+def test_what_is_known_of_sureness_is_read_from_the_table(sure: Path, talk: Path) -> None:
+    told = view_video(sure.with_name("predictions.parquet")).sureness
+    assert (told.coverage, told.mass, told.thresholds["AU26"]) == (0.9, 0.7, 0.2)
+    assert "other faces may differ" in sure.read_text("utf-8")
+    assert not view_video(talk.with_name("predictions.parquet")).sureness.told
+    assert "uncalibrated, unless" in talk.read_text("utf-8")
+
+
+@in_browser
+def test_the_set_and_the_intervals_at_a_time_are_the_tables(browser: Any, sure: Path) -> None:
+    browser.open(sure)
+    sizes = set()
+    for share in (0.2, 0.4, 0.6, 0.8):
+        browser.point('#face-0 [data-chart="expression"]', share)
+        frame = int(browser.text("#cursor").rsplit(" ", 1)[1])
+        row = next(row for row in rows_of(sure) if row["face"] == 0 and row["frame"] == frame)
+        inside = [chip.get_attribute("data-label") for chip in browser.find_all("#face-0 .chip.inside")]
+        assert sorted(inside) == sorted(row["expression_set"].split("|"))
+        sizes.add(len(inside))
+        for label in ("valence", "arousal"):
+            shown = browser.text(f'#face-0 .chip[data-label="{label}"] b').replace("−", "-")
+            low, high = (row[f"{label}_{end}"] for end in ("low", "high"))
+            assert shown == f"{row[label]:.3f} ({low:.2f} to {high:.2f})"
+    assert len(sizes) > 1
+    assert browser.complaints() == []
+
+
+@in_browser
+def test_an_interval_is_painted_behind_its_line(browser: Any, sure: Path) -> None:
+    """Half way from the line to the edge of its interval the chart is tinted, beyond the edge it is not."""
+    browser.open(sure)
+    browser.show('#face-0 [data-chart="valence_arousal"]')
+    browser.run("document.querySelector('#face-0 .chip[data-label=arousal]').click()")
+    painted = browser.run(
+        """
+        const canvas = document.querySelector('#face-0 [data-chart="valence_arousal"] canvas');
+        const face = series("0"), index = 40, pen = canvas.getContext("2d");
+        const [place] = placesOf("valence_arousal"), scale = canvas.width / canvas.clientWidth;
+        const [low, high] = boundsOf(place).map((bound) => face.mean[bound][index]);
+        const bottom = canvas.clientHeight - TIME_AXIS;
+        const y = (value) => 5 + (1 - (value + 1) / 2) * (bottom - 10);
+        const x = across(face.time[index], canvas.clientWidth);
+        const at = (value) =>
+          pen.getImageData(Math.round(x * scale), Math.round(y(value) * scale), 1, 1).data[3];
+        return [high - face.mean[place][index], at((face.mean[place][index] + high) / 2), at(high + 0.1)];
+        """
+    )
+    assert painted[0] > 0.1, "the interval is wide enough to look into"
+    assert painted[1] > 0
+    assert painted[2] == 0
+
+
+def test_a_still_shows_set_interval_and_present_units(tmp_path: Path) -> None:
+    page = write_stills(tmp_path, ["none.jpg", "one.jpg"], calibration=KNOWN).read_text("utf-8")
+    (row,) = [row for row in pq.read_table(tmp_path / "predictions.parquet").to_pylist() if row["face"] == 0]
+    assert f"90 % set: <b>{row['expression_set'].replace('|', ', ')}</b>" in page
+    ends = f"({row['valence_low']:+.2f} to {row['valence_high']:+.2f})".replace("-", "−")
+    assert ends in page
+    shown = re.findall(r"(AU\d\d) <b>", page)
+    assert shown == [name[:4] for name, value in row.items() if name.endswith("_present") and value]
+    assert shown

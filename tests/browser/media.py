@@ -9,6 +9,7 @@ import numpy as np
 
 from mien.analysis import FrameResult, Summary, Thumbnail
 from mien.arrays import FloatArray, Image
+from mien.calibration import Calibration, Classes, Units, Values
 from mien.faces.detection import Faces
 from mien.media.frames import Frame, MediaInfo
 from mien.records import Predictions
@@ -19,6 +20,16 @@ from mien.tasks import ACTION_UNITS_12, EXPRESSION_8_CONTEMPT, VALENCE_AROUSAL, 
 
 EXPRESSIONS: tuple[Task, ...] = (EXPRESSION_8_CONTEMPT,)
 ALL: tuple[Task, ...] = (EXPRESSION_8_CONTEMPT, VALENCE_AROUSAL, ACTION_UNITS_12)
+
+KNOWN = Calibration(
+    0.9,
+    {
+        EXPRESSION_8_CONTEMPT: Classes(1.0, 0.7, 100),
+        VALENCE_AROUSAL: Values((1.0, 0.6), 0.05, EXPRESSION_8_CONTEMPT.name, (100, 100)),
+        ACTION_UNITS_12: Units((1.0,) * 12, (0.0,) * 12, (0.2,) * 12, (100,) * 12),
+    },
+)
+"""A calibration of ALL."""
 
 CARD = {
     "name": "made_up",
@@ -56,6 +67,7 @@ class Film:
         rate: frames per second.
         name: of the file.
         problems: to be reported.
+        calibration: of the network, where it is calibrated.
     """
 
     frames: int
@@ -67,6 +79,7 @@ class Film:
     rate: float = 25.0
     name: str = "talk.mp4"
     problems: tuple[str, ...] = ()
+    calibration: Calibration | None = None
     _waves: dict[Task, FloatArray] = field(default_factory=dict)
 
     def results(self, images: bool = True) -> Iterator[FrameResult]:
@@ -125,7 +138,7 @@ def write_film(folder: Path, film: Film, *, media: str | None = None, thumbnails
     """Write a film's table and report to a folder and return the report's path."""
     table, portraits, small = folder / "predictions.parquet", {}, []
     with_face = 0
-    with TableWriter(table, film.tasks, {"bundle": "made_up"}) as writer:
+    with TableWriter(table, film.tasks, {"bundle": "made_up"}, film.calibration) as writer:
         for result in film.results(images=film.frames <= 2000):
             writer.write(film.name, result)
             with_face += len(result.ids) > 0
@@ -160,10 +173,12 @@ def cut(image: Image, box: FloatArray) -> Image:
     return part if part.size else np.full((8, 8, 3), 128, np.uint8)
 
 
-def write_stills(folder: Path, titles: list[str], tasks: tuple[Task, ...] = ALL) -> Path:
+def write_stills(
+    folder: Path, titles: list[str], tasks: tuple[Task, ...] = ALL, calibration: Calibration | None = None
+) -> Path:
     """Write a table and report of stills; the k-th has k faces, so that the first has none."""
     table, small = folder / "predictions.parquet", []
-    with TableWriter(table, tasks) as writer:
+    with TableWriter(table, tasks, calibration=calibration) as writer:
         for faces, title in enumerate(titles):
             still = next(Film(1, faces, tasks).results())
             still = FrameResult(

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from mien.analysis import Summary, Thumbnail
 from mien.arrays import FloatArray
+from mien.calibration import preceding
 from mien.files import whole_file
 from mien.reports.overlay import expression_colour, face_colour
 from mien.reports.page_data import Counts, Picture, Series, TableView, view_pictures, view_video
@@ -88,6 +89,11 @@ def write_page(
         left_out=0 if stills else view.faces - len(view.series),
         pictures=_pictures(summary, view) if stills else [],
         pictures_in_all=view.frames,
+        calibrated=view.sureness.told,
+        coverage=view.sureness.coverage,
+        sets=view.sureness.mass is not None,
+        intervals=bool(view.of("interval")),
+        presence=bool(view.sureness.thresholds),
         data=None if stills else _data(summary, view, media_start),
     )
     with whole_file(path) as temporary:
@@ -270,15 +276,34 @@ def _still_face(view: TableView, picture: Picture, row: int) -> dict[str, Any]:
         for behaviour in _BEHAVIOURS
         if (places := view.of(behaviour))
     }
+    numbers, units = values.get("valence_arousal", []), values.get("action_units", [])
     expressions = [(label, value, expression_colour(label)) for label, value in values.get("expression", [])]
+    thresholds = view.sureness.thresholds
     return {
         "number": picture.faces[row],
         "colour": face_colour(picture.faces[row]),
         "expressions": expressions,
         "best": max(expressions, key=lambda one: one[1]) if expressions else None,
-        "numbers": values.get("valence_arousal", []),
-        "units": values.get("action_units", []),
+        "inside": _inside(view, picture.values[row]),
+        "numbers": [(*number, _ends(view, picture.values[row], number[0])) for number in numbers],
+        "units": [unit for unit in units if unit[1] >= np.float32(thresholds.get(unit[0], 0.5))],
     }
+
+
+def _inside(view: TableView, values: FloatArray) -> list[str]:
+    """Return the set of expressions of a face, most probable first; none where the table has no sets."""
+    places = view.of("expression")
+    if view.sureness.mass is None or not places:
+        return []
+    shares = values[places]
+    inside = preceding(shares[None])[0] <= view.sureness.mass
+    order = np.argsort(-shares, kind="stable").tolist()
+    return [view.columns[places[place]].label for place in order if inside[place]]
+
+
+def _ends(view: TableView, values: FloatArray, label: str) -> tuple[float, ...]:
+    """Return lowest and highest value of an interval; none where the table has no intervals."""
+    return tuple(float(values[place]) for place in view.of("interval") if view.columns[place].label == label)
 
 
 def _data(summary: Summary, view: TableView, media_start: float | None) -> dict[str, Any]:
@@ -302,6 +327,7 @@ def _data(summary: Summary, view: TableView, media_start: float | None) -> dict[
             for column in view.columns
         ],
         "share": view.frames_with_face / max(view.frames, 1),
+        "mass": view.sureness.mass,
         "faces": {
             str(face): {
                 "number": face,

@@ -4,7 +4,7 @@ The table is read twice, row group by row group: first to count, then to fill. A
 keeps every value; a longer one is cut into equal spans of time with mean, least and greatest value.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +34,7 @@ PIECES = 1500
 
 @dataclass(frozen=True)
 class Column:
-    """One measured column of the table."""
+    """One measured column; the ends of intervals have the behaviour "interval", the low one first."""
 
     name: str
     behaviour: str
@@ -99,6 +99,26 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Sureness:
+    """What a table of a calibrated network says of how sure its values are.
+
+    Attributes:
+        coverage: share of sets and intervals that hold the label; None where there are none.
+        mass: of sets of expressions; None where there are none.
+        thresholds: of action units; none where they are not stated.
+    """
+
+    coverage: float | None
+    mass: float | None
+    thresholds: Mapping[str, float]
+
+    @property
+    def told(self) -> bool:
+        """Whether anything is said."""
+        return self.coverage is not None or bool(self.thresholds)
+
+
+@dataclass(frozen=True)
 class TableView:
     """A table reduced for a page.
 
@@ -112,6 +132,7 @@ class TableView:
         series: face -> its values over time; empty for stills.
         present: stretches of seconds in which at least one face was seen.
         pictures: the first stills; empty for a video.
+        sureness: what the table says of how sure its values are.
     """
 
     columns: tuple[Column, ...]
@@ -123,6 +144,7 @@ class TableView:
     series: dict[int, Series]
     present: list[tuple[float, float]]
     pictures: tuple[Picture, ...]
+    sureness: Sureness
 
     def of(self, behaviour: str) -> list[int]:
         """Return the positions of a behaviour's columns; none where it was not learned."""
@@ -145,6 +167,7 @@ def view_video(path: Path) -> TableView:
     """Return the table of a video or camera, reduced."""
     with pq.ParquetFile(path) as table:
         columns = _columns(table.schema_arrow)
+        sureness = _sureness(table.schema_arrow)
         tally = _count(table, columns, stills=False)
         kept = sorted(sorted(tally.faces, key=lambda face: -tally.faces[face].rows)[:FACES])
         counts = {face: tally.faces[face] for face in kept}
@@ -159,6 +182,7 @@ def view_video(path: Path) -> TableView:
         series,
         present,
         (),
+        sureness,
     )
 
 
@@ -168,9 +192,10 @@ def view_pictures(path: Path, limit: int) -> TableView:
         columns = _columns(table.schema_arrow)
         tally = _count(table, columns, stills=True)
         pictures = tuple(_first_pictures(table, columns, limit))
+        sureness = _sureness(table.schema_arrow)
     everyone = tally.everyone
     return TableView(
-        columns, tally.frames, tally.frames_with_face, everyone.rows, {}, everyone, {}, [], pictures
+        columns, tally.frames, tally.frames_with_face, everyone.rows, {}, everyone, {}, [], pictures, sureness
     )
 
 
@@ -188,10 +213,30 @@ def _columns(schema: pa.Schema) -> tuple[Column, ...]:
     """Return the measured columns, by what their metadata says."""
     found = []
     for each in schema:
-        said = {key.decode(): value.decode() for key, value in (each.metadata or {}).items()}
+        said = _said(each)
         if said.get("behaviour") in BEHAVIOURS:
             found.append(Column(each.name, said["behaviour"], said["label"], said["description"]))
+        elif "interval" in said:
+            found.append(Column(each.name, "interval", said["interval"], said["description"]))
     return tuple(found)
+
+
+def _said(column: pa.Field) -> dict[str, str]:
+    """Return a column's metadata."""
+    return {key.decode(): value.decode() for key, value in (column.metadata or {}).items()}
+
+
+def _sureness(schema: pa.Schema) -> Sureness:
+    """Return what a table says of how sure its values are."""
+    told = {each.name: _said(each) for each in schema}
+    coverage = [float(said["coverage"]) for said in told.values() if "coverage" in said]
+    mass = [float(said["mass"]) for said in told.values() if "mass" in said]
+    thresholds = {
+        name.removesuffix("_present"): float(said["threshold"])
+        for name, said in told.items()
+        if "threshold" in said
+    }
+    return Sureness(coverage[0] if coverage else None, mass[0] if mass else None, thresholds)
 
 
 def _pieces(table: pq.ParquetFile, columns: Sequence[Column], *, stills: bool) -> Iterator[_Rows]:

@@ -48,6 +48,26 @@ function placesOf(behaviour, all = false) {
   });
 }
 
+/** Returns the places of the low and the high end of a column's interval; none where it has none. */
+function boundsOf(place) {
+  const { behaviour, label } = data.columns[place];
+  if (behaviour !== "valence_arousal") return [];
+  return placesOf("interval", true).filter((one) => data.columns[one].label === label);
+}
+
+/** Returns which of some probabilities are in the set: those that more probable ones leave room for. */
+function setOf(values) {
+  const order = [...values.keys()].sort((a, b) => values[b] - values[a]);
+  let before = 0;
+  return new Set(
+    order.filter((at) => {
+      const inside = before <= data.mass;
+      before += values[at];
+      return inside;
+    }),
+  );
+}
+
 /** Returns the last index with a time of at most `time`, or -1. */
 function before(times, time) {
   let low = 0;
@@ -271,19 +291,26 @@ function drawStack(pen, face, places, width, y) {
   }
 }
 
+/** Fills between two lines, given as functions from the index of a point to a value. */
+function drawBand(pen, points, low, high, fill, alpha, y) {
+  pen.beginPath();
+  for (const [x, index] of points) pen.lineTo(x, y(low(index)));
+  for (const [x, index] of [...points].reverse()) pen.lineTo(x, y(high(index)));
+  pen.globalAlpha = alpha;
+  pen.fillStyle = fill;
+  pen.fill();
+  pen.globalAlpha = 1;
+}
+
 function drawLine(pen, face, place, stroke, width, y, dash = []) {
   const quantum = (value) => (value / 65535) * 2 - 1;
+  const [lower, upper] = boundsOf(place).map((bound) => (index) => face.mean[bound][index]);
   for (const [first, last] of stretches(face)) {
     const points = steps(face, first, last, width);
+    if (lower) drawBand(pen, points, lower, upper, stroke, 0.1, y);
     if (!face.exact) {
-      pen.beginPath();
-      for (const [x, index] of points) pen.lineTo(x, y(quantum(face.low[place][index])));
-      for (const [x, index] of points.reverse()) pen.lineTo(x, y(quantum(face.high[place][index])));
-      points.reverse();
-      pen.globalAlpha = 0.16;
-      pen.fillStyle = stroke;
-      pen.fill();
-      pen.globalAlpha = 1;
+      const [least, greatest] = [face.low, face.high].map((edge) => (index) => quantum(edge[place][index]));
+      drawBand(pen, points, least, greatest, stroke, 0.16, y);
     }
     pen.beginPath();
     for (const [x, index] of points) pen.lineTo(x, y(face.mean[place][index]));

@@ -171,10 +171,19 @@ function showValues(box, time) {
   const face = series(number);
   const index = pointAt(face, time);
   const values = places.map((place) => (index < 0 ? NaN : face.mean[place][index]));
-  const best = box.dataset.chips === "expression" ? values.indexOf(Math.max(...values)) : -1;
+  const expressions = box.dataset.chips === "expression";
+  const best = expressions ? values.indexOf(Math.max(...values)) : -1;
+  const inside = expressions && index >= 0 && face.exact && data.mass !== null ? setOf(values) : new Set();
+  const written = (value, digits) => value.toFixed(digits).replace("-", "−");
   [...box.children].forEach((chip, at) => {
-    chip.lastChild.textContent = index < 0 ? "–" : values[at].toFixed(3).replace("-", "−");
+    const [low, high] = boundsOf(places[at]);
+    chip.lastChild.textContent = index < 0 ? "–" : written(values[at], 3);
+    if (index >= 0 && low !== undefined) {
+      const ends = [low, high].map((place) => written(face.mean[place][index], 2));
+      chip.lastChild.textContent += ` (${ends.join(" to ")})`;
+    }
     chip.classList.toggle("best", at === best);
+    chip.classList.toggle("inside", inside.has(at));
   });
 }
 
