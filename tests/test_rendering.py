@@ -81,6 +81,7 @@ def test_release_is_read_as_differences_from_the_neutral_face(
 ) -> None:
     write_release(tmp_path)
     monkeypatch.setattr(facekit, "VERTICES", 5)
+    monkeypatch.setattr(facekit, "LANDMARKS", np.array([3, *[0] * 15, 1, *[0] * 13, 4, *[0] * 37]))
     kit = FaceKit.load(tmp_path)
     assert kit.names == NAMES
     assert kit.shapes[:, 0, 0].tolist() == list(range(1, 58))
@@ -100,6 +101,14 @@ def test_what_is_no_such_model_is_refused_in_one_line(tmp_path: Path) -> None:
         FaceKit.load(tmp_path)
     (tmp_path / "jawOpen.obj").write_text("v 0 0 0\nf 1 2 3 4 5\n")
     with pytest.raises(InputError, match=r"jawOpen\.obj: a face of 5 corners"):
+        FaceKit.load(tmp_path)
+
+
+def test_vertices_numbered_otherwise_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_release(tmp_path)
+    monkeypatch.setattr(facekit, "VERTICES", 5)
+    monkeypatch.setattr(facekit, "LANDMARKS", np.zeros(68, np.int64))
+    with pytest.raises(InputError, match="number them otherwise"):
         FaceKit.load(tmp_path)
 
 

@@ -111,6 +111,12 @@ class FaceKit:
                 f"{place}: {len(kit.neutral):,} vertices, shapes {kit.shapes.shape}; expected the "
                 f"{VERTICES:,} of ICT-FaceKit"
             )
+        marks = kit.neutral[kit.landmarks]
+        if marks[:, 2].argmax() != 30 or marks[:, 0].argmin() != 0 or marks[:, 0].argmax() != 16:
+            raise InputError(
+                f"{place}: the tip of the nose and the ears are other vertices than expected; early releases "
+                "number them otherwise, get the newest"
+            )
         return kit
 
     @classmethod

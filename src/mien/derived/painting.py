@@ -31,6 +31,7 @@ class Look:
         moustache: the same.
         iris: colour.
         liner: how dark the lids' edges are, 0 to 1.
+        glasses: half the width of their frames; 0 for none.
         clothes: colour of what is worn.
         collar: height up to which it reaches at the neck.
         seed: of the pattern in the skin and the hair's edge.
@@ -49,6 +50,7 @@ class Look:
     moustache: float
     iris: Colour
     liner: float
+    glasses: float
     clothes: Colour
     collar: float
     seed: int
@@ -96,6 +98,7 @@ def random_look(rng: np.random.Generator) -> Look:
         moustache=float(rng.uniform(0.2, 0.9)) if bearded and rng.random() < 0.9 else 0.0,
         iris=_colour(_IRISES[rng.integers(2) if dark else rng.integers(len(_IRISES))]),
         liner=float(rng.uniform(0.5, 1.0)),
+        glasses=float(rng.uniform(0.08, 0.28)) if rng.random() < 0.12 else 0.0,
         clothes=_colour(rng.uniform(0.01, 0.7) * rng.uniform(0.5, 1, 3)),
         collar=float(rng.uniform(-14, -10.5)),
         seed=int(rng.integers(2**31)),
@@ -182,6 +185,8 @@ class Painter:
         colour = _over(colour, 0.1 * tone, 0.8 * self._nostrils)
         colour = _over(colour, 0.15 * tone, look.liner * self._lids)
         colour = _over(colour, 0.3 * tone, 0.7 * self._inner)
+        if look.glasses:
+            colour = _over(colour, np.full(3, 0.01), _frames(skin, look.glasses))
         hair = self.hair(look)[SKIN]
         strands = np.array(look.hair) * (1 + 0.5 * pattern(skin, look.seed + 2, 2.5))[:, None]
         colour = _over(colour, strands, hair)
@@ -231,6 +236,15 @@ def pattern(points: FloatArray, seed: int, frequency: float) -> FloatArray:
     rng = np.random.default_rng(seed)
     waves = rng.normal(0, frequency, (8, 3))
     return np.asarray(np.cos(points @ waves.T + rng.uniform(0, 2 * np.pi, 8)).sum(axis=1) / 4)
+
+
+def _frames(skin: FloatArray, width: float) -> FloatArray:
+    """Return how much of each vertex (n, 3) the frames of glasses cover, as if they lay on the skin."""
+    x, y, z = np.abs(skin[:, 0]), skin[:, 1], skin[:, 2]
+    round_eye = (((x - 3.05) / 1.95) ** 4 + ((y - 3.2) / 1.5) ** 4) ** 0.25
+    away = 1.6 * np.abs(round_eye - 1)
+    away = np.where((x < 1.2) | (x > 4.9), np.minimum(away, np.abs(y - 3.7)), away)
+    return np.where(z > 1, _ramp(width - away, -0.12, 0.12), 0)
 
 
 def _ramp(values: FloatArray, low: float, high: float) -> FloatArray:
