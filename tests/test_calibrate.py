@@ -17,17 +17,20 @@ from drawn import drawn
 
 from mien.analysis import FrameResult, analyze
 from mien.arrays import FloatArray
+from mien.benchmark import evaluate
 from mien.benchmark.calibrating import gathered, truth
 from mien.bundle import Bundle, shipped, write_calibrated
 from mien.calibration import Calibration, Classes, Units, Values
 from mien.cli import main
+from mien.databases import DATABASES
 from mien.errors import BundleError, DatabaseError, OutputError
 from mien.faces.detection import Faces as Found
-from mien.inputs import Preprocessing
+from mien.inputs import Preprocessing, middle
 from mien.interchange import openface
 from mien.learning.recipe import Recipe
 from mien.media.frames import Frame
 from mien.media.video import Video
+from mien.metrics import calibration_error, confidence_bins
 from mien.preparation.prepared import Prepared
 from mien.preparation.run import Options, prepare
 from mien.records import Predictions
@@ -325,3 +328,52 @@ def test_an_analysis_hands_on_what_its_bundle_knows(folder: Path, tmp_path: Path
     sets = KNOWN.sets(EXPRESSION_7, analysis.predictions.values)
     assert sets.any(axis=1).all()
     assert analyze(tmp_path / "a.png", bundle.uncalibrated()).calibration is None
+
+
+# Evaluation
+
+
+def test_an_evaluation_counts_sets_and_intervals_that_hold(
+    folder: Path, databases: Mapping[str, Path], tmp_path: Path
+) -> None:
+    bundle = Bundle.load(calibrated(folder, tmp_path / "out"))
+    for name, task in (("faces", EXPRESSION_7), ("units", VALENCE_AROUSAL)):
+        data = Prepared.open(databases[name])
+        (protocol,) = [p.name for p in DATABASES["table"].protocols if p.task == task]
+        (result,) = evaluate([bundle], data, [protocol], split="validation")
+        told = {(figure.metric, figure.label): figure for figure in result.figures if figure.of == "model"}
+        rows = np.flatnonzero(data.index.split.matches("validation"))
+        said = bundle.predict(GREY.arrays(middle(data.crops[rows], SIZE))).values
+        true = data.index.labels.values[task][rows]
+        if task == EXPRESSION_7:
+            sets = KNOWN.sets(task, said)
+            assert told["coverage of 90 % sets", ""].value == pytest.approx(sets[true > 0.5].mean())
+            assert told["mean size of 90 % sets", ""].value == pytest.approx(sets.sum(axis=1).mean())
+            best = said[task].argmax(axis=1)
+            error = calibration_error(
+                confidence_bins(said[task].max(axis=1), true[np.arange(len(best)), best])
+            )
+            assert told["expected calibration error", ""].value == pytest.approx(error, abs=1e-6)
+        else:
+            ends = KNOWN.intervals(task, said)
+            inside = (ends[..., 0] <= true) & (true <= ends[..., 1])
+            for place, label in enumerate(task.labels):
+                assert told["coverage of 90 % intervals", label].value == pytest.approx(
+                    inside[:, place].mean()
+                )
+                width = (ends[:, place, 1] - ends[:, place, 0]).mean()
+                assert told["mean width of 90 % intervals", label].value == pytest.approx(width, rel=1e-5)
+        (raw,) = evaluate([bundle.uncalibrated()], data, [protocol], split="validation")
+        assert not [figure for figure in raw.figures if "90 %" in figure.metric]
+
+
+def test_an_evaluation_on_the_faces_of_the_calibration_says_so(
+    folder: Path, databases: Mapping[str, Path], tmp_path: Path
+) -> None:
+    here = replace(KNOWN, fitted_on=({"database": "table", "part": "validation"},))
+    data = Prepared.open(databases["faces"])
+    for calibration, expected in ((here, 1), (KNOWN, 0)):
+        bundle = Bundle.load(calibrated(folder, tmp_path / f"out_{expected}", calibration))
+        results = evaluate([bundle], data, split="validation")
+        notes = [note for result in results for note in result.notes if "flattered" in note]
+        assert len(notes) == expected * len(results)

@@ -179,7 +179,8 @@ def planned(protocol: Protocol, predictors: Sequence[Predictor], data: Prepared)
             raise DatabaseError(f"{protocol.name}: {names} could all be tested on fold {number}; give one")
         numbers.append(number)
         baselines = Baselines.of(protocol, data.index, train, test)
-        yield Test(number, able[0], validation, Tally(protocol, data.index, test, baselines))
+        tally = Tally(protocol, data.index, test, baselines, stated=able[0].calibration)
+        yield Test(number, able[0], validation, tally)
     if not tested:
         raise DatabaseError(f"{data.index.database}: {protocol.name!r} has no rows in the part it tests")
     if not numbers:
@@ -308,6 +309,7 @@ def notes(
                 f"{predictor.card.get('name')} learned from this database without its folds: "
                 "it may have seen the tested people"
             )
+    told += calibrated_here(data, plan)
     told += silence(data, [test for test in plan if isinstance(test.predictor, Bundle)])
     missing = sorted({label for test in plan for label in test.tally.unpredicted})
     if missing:
@@ -315,6 +317,21 @@ def notes(
         what = "never predicted, and counted as wrong" if classes else "not predicted and left out"
         told.append(f"{what}: {', '.join(missing)}")
     return told
+
+
+def calibrated_here(data: Prepared, plan: Sequence[Test]) -> list[str]:
+    """Return a note for each predictor that was calibrated on a part that is tested."""
+    told = []
+    for test in plan:
+        calibration = test.predictor.calibration
+        parts = set(data.index.split[test.tally.rows].compact().vocabulary)
+        told += [
+            f"{test.predictor.card.get('name')} was calibrated on the {entry['part']} part, which is tested "
+            "here: its calibration error and coverage are flattered"
+            for entry in (calibration.fitted_on if calibration is not None else ())
+            if entry["database"] == data.index.name and entry["part"] in parts
+        ]
+    return list(dict.fromkeys(told))
 
 
 def silence(data: Prepared, plan: Sequence[Test]) -> list[str]:

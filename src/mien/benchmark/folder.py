@@ -18,7 +18,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mien.benchmark.reporting import OTHERWISE
+from mien.benchmark.reporting import CALIBRATION_ERROR, OTHERWISE
 from mien.benchmark.result import Figure, Result
 from mien.databases.catalog import METRICS
 from mien.files import whole_folder
@@ -256,7 +256,8 @@ def words(name: str) -> str:
 
 def is_lower_better(metric: str) -> bool:
     """Return whether a lower value of a metric is the better one."""
-    return any(name == metric and not scale.higher for name, scale in METRICS.items())
+    known = any(name == metric and not scale.higher for name, scale in METRICS.items())
+    return known or metric == CALIBRATION_ERROR
 
 
 def _voice(figure: Figure, result: Result) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from mien.preparation.prepared import Prepared
 OF_ONE = {"macro F1": "F1", "mean recall": "recall"}
 """What a mean over classes is called of one of them."""
 
+CALIBRATION_ERROR = "expected calibration error"
+
 OTHERWISE = {"video": "mean of recordings", "rows": "all rows as one"}
 """What a figure is called that is aggregated not as its protocol says."""
 
@@ -44,7 +46,7 @@ def described(
         data=facts,
         coverage=coverage,
         mien=version("mien"),
-        figures=[*figures(protocol, voices, tallies), *by_group],
+        figures=[*figures(protocol, voices, tallies), *sureness(tallies), *by_group],
         confusion=confusion(protocol, voices),
         units=units(protocol, voices),
         calibration=calibration(tallies),
@@ -225,6 +227,25 @@ def settings(protocol: Protocol, tallies: Sequence[Tally]) -> dict[str, Any]:
         "baselines_from": baselines,
         "interval": "95 %: percentiles of 1,000 samples of subjects (or recordings) within each fold",
     }
+
+
+def sureness(tallies: Sequence[Tally]) -> list[Figure]:
+    """Return how well probabilities are calibrated and how sets and intervals hold, of all folds together."""
+    told = calibration(tallies)
+    found = []
+    if told:
+        error, count = told["expected_calibration_error"], sum(told["count"])
+        found.append(Figure("model", CALIBRATION_ERROR, "", error, count=count))
+    stated = sorted({tally.stated.coverage for tally in tallies if tally.stated is not None and tally.held})
+    share = " and ".join(f"{100 * coverage:.4g} %" for coverage in stated)
+    for label in dict.fromkeys(label for tally in tallies for label in tally.held):
+        of = [tally.held[label] for tally in tallies if label in tally.held]
+        count, held, size = np.sum(of, axis=0).tolist()
+        what, measure = ("intervals", "width") if label else ("sets", "size")
+        coverage, mean = (held / count, size / count) if count else (float("nan"), float("nan"))
+        found.append(Figure("model", f"coverage of {share} {what}", label, coverage, count=int(count)))
+        found.append(Figure("model", f"mean {measure} of {share} {what}", label, mean, count=int(count)))
+    return found
 
 
 def confusion(protocol: Protocol, voices: dict[str, list[Part]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, IntArray
+from mien.calibration import Calibration
 from mien.databases.catalog import Protocol, recordings
 from mien.databases.index import Index
 from mien.errors import DatabaseError
@@ -163,6 +164,8 @@ class Tally:
         calibration: (bins, 3) how many, sum of confidence, how many right.
         density: (2, CELLS, CELLS) of truth and of model, valence across and arousal up.
         unpredicted: labels that the network does not have.
+        held: of the sets, "", and of the intervals of each label: how many, how many hold the label, the sum
+            of their sizes or widths; empty where the network states none.
 
     Args:
         protocol: what is counted.
@@ -170,6 +173,7 @@ class Tally:
         rows: (n,) of the part, rising.
         baselines: what is scored beside the model.
         thresholds: (labels,) of action units, from the validation part.
+        stated: what the network states of how sure it is.
     """
 
     protocol: Protocol
@@ -177,8 +181,10 @@ class Tally:
     rows: IntArray
     baselines: Baselines | None = None
     thresholds: FloatArray | None = None
+    stated: Calibration | None = None
     statistics: dict[str, Statistics] = field(default_factory=dict)
     unpredicted: tuple[str, ...] = ()
+    held: dict[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.wanted = np.zeros(len(self.index), bool)
@@ -214,6 +220,8 @@ class Tally:
         keep = usable & known.any(axis=1)
         if keep.any():
             self._score(rows[keep], truth[keep], known[keep], said[keep])
+            if self.stated is not None:
+                self._hold(self.stated, truth[keep], known[keep], predictions[mine][keep])
 
     def finish(self) -> None:
         """Count what had to wait for the end of its clip, and forget recordings of which nothing counted."""
@@ -322,6 +330,28 @@ class Tally:
             for which, values in enumerate((truth, said)):
                 cell = ((values[both] - low) / (high - low) * CELLS).astype(np.int64).clip(0, CELLS - 1)
                 np.add.at(self.density[which], (cell[:, 1], cell[:, 0]), 1)
+
+    def _hold(
+        self, stated: Calibration, truth: FloatArray, known: BoolArray, predictions: Predictions
+    ) -> None:
+        """Count how many sets and intervals of a calibrated network hold the label."""
+        task = self.protocol.task
+        if task not in predictions.values or self.protocol.labels != task.labels:
+            return
+        if stated.has_sets(task):
+            sets = stated.sets(task, predictions.values)
+            self._add_held("", np.asarray((sets & (truth > 0)).any(axis=1)), sets.sum(axis=1))
+        if stated.has_intervals(task):
+            low, high = np.moveaxis(stated.intervals(task, predictions.values).astype(np.float64), -1, 0)
+            inside = (low <= truth) & (truth <= high)
+            for place, label in enumerate(task.labels):
+                own = known[:, place]
+                self._add_held(label, inside[own, place], (high - low)[own, place])
+
+    def _add_held(self, label: str, inside: BoolArray, sizes: FloatArray | IntArray) -> None:
+        """Add sets or intervals to those that are there."""
+        sums = np.array([len(inside), inside.sum(), sizes.sum()], np.float64)
+        self.held[label] = self.held.get(label, np.zeros(3)) + sums
 
     def _calibrate(self, confidence: FloatArray, right: BoolArray) -> None:
         """Add rows to the calibration curve."""
