@@ -13,6 +13,7 @@ import pytest
 
 from mien.derived import facekit
 from mien.derived.circumplex import PLACES
+from mien.derived.creases import creases
 from mien.derived.facekit import EYES, LANDMARKS, NAMES, SKIN, FaceKit, sides
 from mien.derived.filming import EMOTIONS, Utterances, loudness, take
 from mien.derived.painting import Painter, _depth, pattern, random_look
@@ -339,6 +340,26 @@ def test_paint_is_where_the_features_are(kit: FaceKit) -> None:
     brows, lips = kit.landmarks[17:27], kit.landmarks[[50, 51, 52, 56, 57, 58]]
     assert (paint[brows, 0] < 0.7 * skin[0]).sum() > 5
     assert (paint[lips, 1] < 0.5 * paint[lips, 0]).all()
+
+
+def test_folds_come_with_their_shape_on_its_side(kit: FaceKit, renderer: Renderer) -> None:
+    dark = creases(kit)
+    assert dark.min() >= 0 and dark.max() <= 1
+    left, right = sides(NAMES, "mouthSmile")
+    assert dark[left].any() and not dark[left][kit.neutral[:, 0] < -0.3].any()
+    assert not dark[right][kit.neutral[:, 0] > 0.3].any()
+    assert not dark[sides(NAMES, "jawOpen")].any()
+    rng = np.random.default_rng(17)
+    look = replace(random_look(rng), beard=0.0, moustache=0.0, skin=(0.6, 0.4, 0.3), mottle=0.0, glasses=0.0)
+    scene = replace(random_scene(rng, 0.4), yaw=0.0, pitch=0.0, roll=0.0)
+    smooth, lined = (
+        renderer.render(
+            renderer.person(np.zeros(100), replace(look, folds=folds)), activated(mouthSmile_L=1), scene
+        ).pixels.astype(int)
+        for folds in (0.0, 1.0)
+    )
+    darker = (smooth - lined)[..., :3].sum(axis=2)
+    assert darker[:, 48:].sum() > 20 * np.abs(darker[:, :44]).sum(), "the person's left is on the right"
 
 
 # Clips

@@ -25,12 +25,14 @@ class Look:
         brow: how dense brows are, 0 to 1.
         brow_width: half their height, in the mesh's units.
         brow_shift: how far they are moved up.
+        brow_tilt: how far their inner ends are, beyond that.
         hairline: height of the hair's edge above the forehead; infinite for a bald head.
         volume: by how much hair stands off the head.
         beard: how dense, 0 to 1; 0 for none.
         moustache: the same.
         iris: colour.
         liner: how dark the lids' edges are, 0 to 1.
+        folds: how dark the skin's folds are when the face moves, 0 to 1.
         glasses: half the width of their frames; 0 for none.
         clothes: colour of what is worn.
         collar: height up to which it reaches at the neck.
@@ -44,12 +46,14 @@ class Look:
     brow: float
     brow_width: float
     brow_shift: float
+    brow_tilt: float
     hairline: float
     volume: float
     beard: float
     moustache: float
     iris: Colour
     liner: float
+    folds: float
     glasses: float
     clothes: Colour
     collar: float
@@ -92,12 +96,14 @@ def random_look(rng: np.random.Generator) -> Look:
         brow=float(rng.uniform(0.7, 1.0)),
         brow_width=float(rng.uniform(0.3, 0.65)),
         brow_shift=float(rng.uniform(-0.45, 0.1)),
+        brow_tilt=float(rng.normal(-0.5, 0.2)),
         hairline=float("inf") if rng.random() < 0.1 else float(rng.uniform(8.3, 11)),
         volume=float(rng.uniform(0.1, 1.6)),
         beard=float(rng.uniform(0.2, 0.9)) if bearded else 0.0,
         moustache=float(rng.uniform(0.2, 0.9)) if bearded and rng.random() < 0.9 else 0.0,
         iris=_colour(_IRISES[rng.integers(2) if dark else rng.integers(len(_IRISES))]),
         liner=float(rng.uniform(0.5, 1.0)),
+        folds=float(rng.uniform(0.1, 0.7)),
         glasses=float(rng.uniform(0.08, 0.28)) if rng.random() < 0.12 else 0.0,
         clothes=_colour(rng.uniform(0.01, 0.7) * rng.uniform(0.5, 1, 3)),
         collar=float(rng.uniform(-14, -10.5)),
@@ -124,13 +130,13 @@ class Painter:
         skin = self._rest[SKIN]
         front = skin[:, 2] > 4
         outer = _depth(skin[:, :2], marks[48:60, :2])
-        self._lips = np.where(skin[:, 2] > 8, _ramp(outer, -0.12, 0.12), 0)
+        self._lips = np.where(skin[:, 2] > 8, ramp(outer, -0.12, 0.12), 0)
         self._lids = np.maximum(
             *(_near_ring(skin, marks[side], 0.45) for side in (slice(36, 42), slice(42, 48)))
         )
         self._inner = np.maximum(
             *(
-                np.where(front & (skin[:, 2] < 9), _ramp(_depth(skin[:, :2], marks[side, :2]), -0.1, 0.15), 0)
+                np.where(front & (skin[:, 2] < 9), ramp(_depth(skin[:, :2], marks[side, :2]), -0.1, 0.15), 0)
                 for side in (slice(36, 42), slice(42, 48))
             )
         )
@@ -138,7 +144,7 @@ class Painter:
         nostrils = np.minimum(
             *(np.linalg.norm(skin - marks[side] - [0, -0.1, -0.2], axis=1) for side in (32, 34))
         )
-        self._nostrils = _ramp(0.55 - nostrils, 0, 0.35)
+        self._nostrils = ramp(0.55 - nostrils, 0, 0.35)
         self._brows = (marks[17:22, :2], marks[22:27, :2])
         self._marks = marks
 
@@ -148,7 +154,7 @@ class Painter:
         skin = self._rest[SKIN]
         edge = look.hairline - 1.6 * np.maximum(0, 5.5 - skin[:, 2])
         edge = np.maximum(edge, -6.0) + 1.2 * pattern(skin, look.seed, 0.6)
-        hair[SKIN] = _ramp(skin[:, 1] - edge, -0.4, 0.5)
+        hair[SKIN] = ramp(skin[:, 1] - edge, -0.4, 0.5)
         return hair
 
     def paint(self, look: Look) -> FloatArray:
@@ -174,9 +180,7 @@ class Painter:
         colour = colour * (1 - 0.12 * blush[:, None] * np.array([0.1, 1, 1]))
         socket = np.exp(-(((np.abs(skin[:, 0]) - 3) / 1.9) ** 2) - ((skin[:, 1] - 3.6) / 1.2) ** 2)
         colour = colour * (1 - 0.42 * socket[:, None])
-        below = _ramp(-7.6 + 0.25 * np.abs(skin[:, 0]) - skin[:, 1], -0.6, 1.2) * _ramp(
-            9.5 - skin[:, 2], 0, 2
-        )
+        below = ramp(-7.6 + 0.25 * np.abs(skin[:, 0]) - skin[:, 1], -0.6, 1.2) * ramp(9.5 - skin[:, 2], 0, 2)
         colour = colour * (1 - 0.45 * below[:, None])
         colour = _over(colour, np.array(look.hair), 0.85 * self._beard(skin, look))
         colour = _over(colour, np.array(look.hair), self._brow(skin, look))
@@ -190,7 +194,7 @@ class Painter:
         hair = self.hair(look)[SKIN]
         strands = np.array(look.hair) * (1 + 0.5 * pattern(skin, look.seed + 2, 2.5))[:, None]
         colour = _over(colour, strands, hair)
-        worn = _ramp(look.collar + 0.3 * np.abs(skin[:, 0]) - 0.25 * skin[:, 2] - skin[:, 1], -0.1, 0.1)
+        worn = ramp(look.collar + 0.3 * np.abs(skin[:, 0]) - 0.25 * skin[:, 2] - skin[:, 1], -0.1, 0.1)
         colour = _over(colour, np.array(look.clothes), worn * (skin[:, 1] < -9))
         gloss = (0.35 * (1 - hair) + 0.4 * self._lips) * (1 - worn)
         return np.asarray(np.column_stack([np.clip(colour, 0.003, 1), gloss]), np.float32)
@@ -199,11 +203,13 @@ class Painter:
         """Return how much of each vertex is brow."""
         dense = np.zeros(len(skin))
         for line in self._brows:
-            ridge = line + np.array([0, look.brow_shift])
-            away, along = _to_line(skin[:, :2], ridge)
+            ends = np.abs(line[:, 0])
+            tilt = look.brow_tilt * (1 - (ends - ends.min()) / np.ptp(ends)) ** 2
+            ridge = line + np.column_stack([np.zeros(len(line)), look.brow_shift + tilt])
+            away, along = to_line(skin[:, :2], ridge)
             inner = along if line[0, 0] > 0 else 1 - along
             width = look.brow_width * (1.15 - 0.7 * np.clip(inner, 0, 1))
-            dense = np.maximum(dense, _ramp(width - away, -0.15, 0.15))
+            dense = np.maximum(dense, ramp(width - away, -0.15, 0.15))
         hairs = 0.85 + 0.15 * pattern(skin, look.seed + 3, 3.0)
         return np.asarray(np.where(skin[:, 2] > 6, look.brow * dense * hairs, 0))
 
@@ -212,9 +218,9 @@ class Painter:
         x, y, z = np.abs(skin[:, 0]), skin[:, 1], skin[:, 2]
         corner, nose = self._marks[54], self._marks[33]
         edge = corner[1] + 0.4 + 0.75 * np.maximum(0, x - corner[0] - 0.3)
-        chin = _ramp(np.minimum(edge, nose[1] + 2.5) - y, -0.4, 0.6) * (z > 1) * _ramp(y, -11, -9)
-        lip = _ramp(nose[1] - 0.25 - y, -0.2, 0.3) * _ramp(corner[0] + 0.5 - x, -0.3, 0.5)
-        lip = lip * _ramp(y - corner[1] + 0.8, -0.3, 0.3) * (z > 8)
+        chin = ramp(np.minimum(edge, nose[1] + 2.5) - y, -0.4, 0.6) * (z > 1) * ramp(y, -11, -9)
+        lip = ramp(nose[1] - 0.25 - y, -0.2, 0.3) * ramp(corner[0] + 0.5 - x, -0.3, 0.5)
+        lip = lip * ramp(y - corner[1] + 0.8, -0.3, 0.3) * (z > 8)
         patches = 0.85 + 0.3 * pattern(skin, look.seed + 4, 1.8)
         dense = np.maximum(look.beard * chin, look.moustache * lip) * (1 - self._lips)
         return np.asarray(np.clip(dense * patches, 0, 1))
@@ -226,8 +232,8 @@ class Painter:
         away = np.linalg.norm(ball[:, :2] - centre[:2], axis=1)
         away = np.where(ball[:, 2] > centre[2], away, 9)
         colour = np.tile(np.array([0.5, 0.47, 0.45]), (len(ball), 1))
-        colour = _over(colour, np.array(look.iris), _ramp(0.68 - away, -0.06, 0.06))
-        colour = _over(colour, np.full(3, 0.004), _ramp(0.27 - away, -0.06, 0.06))
+        colour = _over(colour, np.array(look.iris), ramp(0.68 - away, -0.06, 0.06))
+        colour = _over(colour, np.full(3, 0.004), ramp(0.27 - away, -0.06, 0.06))
         return np.asarray(np.column_stack([colour, np.full(len(ball), 1.0)]), np.float32)
 
 
@@ -244,10 +250,10 @@ def _frames(skin: FloatArray, width: float) -> FloatArray:
     round_eye = (((x - 3.05) / 1.95) ** 4 + ((y - 3.2) / 1.5) ** 4) ** 0.25
     away = 1.6 * np.abs(round_eye - 1)
     away = np.where((x < 1.2) | (x > 4.9), np.minimum(away, np.abs(y - 3.7)), away)
-    return np.where(z > 1, _ramp(width - away, -0.12, 0.12), 0)
+    return np.where(z > 1, ramp(width - away, -0.12, 0.12), 0)
 
 
-def _ramp(values: FloatArray, low: float, high: float) -> FloatArray:
+def ramp(values: FloatArray, low: float, high: float) -> FloatArray:
     """Return values as 0 up to `low`, 1 from `high` on, smooth between."""
     t = np.clip((values - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
@@ -258,7 +264,7 @@ def _over(colour: FloatArray, paint: FloatArray, cover: FloatArray) -> FloatArra
     return colour + cover[:, None] * (paint - colour)
 
 
-def _to_line(points: FloatArray, line: FloatArray) -> tuple[FloatArray, FloatArray]:
+def to_line(points: FloatArray, line: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return how far points (n, 2) are from a line of corners (m, 2), and how far along they are, 0 to 1."""
     start, step = line[:-1], np.diff(line, axis=0)
     t = ((points[:, None] - start) * step).sum(axis=2) / (step**2).sum(axis=1)
@@ -272,7 +278,7 @@ def _to_line(points: FloatArray, line: FloatArray) -> tuple[FloatArray, FloatArr
 def _depth(points: FloatArray, ring: FloatArray) -> FloatArray:
     """Return how deep points (n, 2) lie inside a closed ring of corners (m, 2); negative outside."""
     closed = np.concatenate([ring, ring[:1]])
-    away, _ = _to_line(points, closed)
+    away, _ = to_line(points, closed)
     return np.where(_inside(points, ring), away, -away)
 
 
@@ -289,5 +295,5 @@ def _inside(points: FloatArray, ring: FloatArray) -> BoolArray:
 
 def _near_ring(points: FloatArray, ring: FloatArray, reach: float) -> FloatArray:
     """Return how near points (n, 3) are to a closed ring (m, 3): 1 on it, 0 from `reach` on."""
-    away, _ = _to_line(points, np.concatenate([ring, ring[:1]]))
-    return _ramp(reach - away, 0, reach)
+    away, _ = to_line(points, np.concatenate([ring, ring[:1]]))
+    return ramp(reach - away, 0, reach)

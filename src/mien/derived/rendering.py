@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray, Image, IntArray
+from mien.derived.creases import creases
 from mien.derived.facekit import EYES, GUMS, MOUTH, SKIN, TEETH, FaceKit
 from mien.derived.painting import Look, Painter
 from mien.derived.scenery import Scene
@@ -31,6 +32,7 @@ uniform mat3 turn;
 in vec3 position;
 in vec3 direction;
 in vec4 paint;
+in float fold;
 out vec3 normal;
 out vec3 place;
 out vec4 colour;
@@ -38,7 +40,7 @@ void main() {
     gl_Position = projection * vec4(position, 1.0);
     normal = turn * direction;
     place = turn * position;
-    colour = paint;
+    colour = vec4(paint.rgb * (1.0 - fold), paint.a);
 }
 """
 
@@ -121,6 +123,7 @@ class Renderer:
         self.seen = seen
         self._marks = np.searchsorted(seen, kit.landmarks)
         self._shapes = np.ascontiguousarray(kit.shapes[:, seen])
+        self._creases = creases(kit)[:, seen]
         self._moved = [_reach(shape) for shape in self._shapes]
         self._quads = quads
         corners = quads.ravel()
@@ -160,7 +163,8 @@ class Renderer:
         if self._shown is not person:
             self._draw.paint(person.paint)
             self._shown = person
-        self._draw.place(mesh, self.normals(mesh))
+        folds = (person.look.folds * activations @ self._creases).clip(0, 0.8)
+        self._draw.place(mesh, self.normals(mesh), folds)
         size = self._framing.size
         pixels = self._draw.picture(_into_crop(matrix, size) @ camera, scene)
         small = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
@@ -193,6 +197,7 @@ class _Drawing:
         self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
         self._mesh = context.buffer(reserve=vertices * 12, dynamic=True)
         self._normals = context.buffer(reserve=vertices * 12, dynamic=True)
+        self._folds = context.buffer(reserve=vertices * 4, dynamic=True)
         self._paint = context.buffer(reserve=vertices * 4)
         self._vertices = context.vertex_array(
             self._program,
@@ -200,6 +205,7 @@ class _Drawing:
                 (self._mesh, "3f", "position"),
                 (self._normals, "3f", "direction"),
                 (self._paint, "4f1", "paint"),
+                (self._folds, "1f", "fold"),
             ],
             context.buffer(triangles.astype(np.int32).tobytes()),
         )
@@ -212,10 +218,11 @@ class _Drawing:
         """Take the vertices' colours (n, 4)."""
         self._paint.write(np.ascontiguousarray(paint))
 
-    def place(self, mesh: FloatArray, normals: FloatArray) -> None:
-        """Take where the vertices are, and their directions, (n, 3) each."""
+    def place(self, mesh: FloatArray, normals: FloatArray, folds: FloatArray) -> None:
+        """Take the vertices, their directions, (n, 3) each, and how dark folds are there, (n,)."""
         self._mesh.write(np.ascontiguousarray(mesh, np.float32))
         self._normals.write(np.ascontiguousarray(normals, np.float32))
+        self._folds.write(np.ascontiguousarray(folds, np.float32))
 
     def picture(self, projection: FloatArray, scene: Scene) -> Image:
         """Return the drawn pixels (side, side, 4), blue first."""
