@@ -207,7 +207,7 @@ class Director:
 
     def _gaze(self, rng: np.random.Generator, shapes: FloatArray) -> None:
         """Turn both eyes to one place, mostly about the camera."""
-        left, up = rng.normal(0, 0.3, 2).clip(-0.9, 0.9)
+        left, up = rng.normal(0, [0.28, 0.22]).clip(-0.9, 0.9)
         of_left, of_right = ("eyeLookOut", "eyeLookIn") if left > 0 else ("eyeLookIn", "eyeLookOut")
         for name, level in (
             (f"{of_left}_L", abs(left)),
