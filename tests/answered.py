@@ -12,6 +12,7 @@ from mien.arrays import FloatArray
 from mien.benchmark import evaluate
 from mien.benchmark.challenge import Challenge
 from mien.benchmark.submission import Scored, score_submission, write_answers
+from mien.calibration import Calibration
 from mien.inputs import Preprocessing
 from mien.preparation.prepared import Prepared
 from mien.records import Predictions
@@ -33,7 +34,7 @@ class Chance:
     """A predictor that says of each picture something of its own, in steps of a millionth."""
 
     preprocessing = GREY
-    calibration = None
+    calibration: Calibration | None = None
 
     def __init__(self, tasks: tuple[Task, ...] = TASKS) -> None:
         self.tasks = tasks

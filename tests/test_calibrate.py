@@ -166,6 +166,14 @@ def test_a_database_without_labels_of_the_network_is_refused(
 # Rows and their truth
 
 
+def test_faces_of_one_recording_are_one_group(folder: Path, databases: Mapping[str, Path]) -> None:
+    opened = [Prepared.open(path) for path in databases.values()]
+    found = gathered(Bundle.load(folder), opened, "validation", quiet=True)
+    np.testing.assert_array_equal(found.group, np.repeat(np.arange(12), 10))
+    assert found.known[EXPRESSION_7].all(axis=1).tolist() == [True] * 60 + [False] * 60
+    assert found.known[ACTION_UNITS_8].all(axis=1).tolist() == [False] * 60 + [True] * 60
+
+
 def test_the_truth_of_votes_is_what_most_people_chose_and_known_pictures_are_left_out(tmp_path: Path) -> None:
     make_fer2013(tmp_path / "fer", train=20, validation=30, test=0)
     network = Bundle.load(shipped())
@@ -189,6 +197,9 @@ def test_the_truth_of_votes_is_what_most_people_chose_and_known_pictures_are_lef
     assert (found.truth[EXPRESSION_8_CONTEMPT][~known.any(axis=1)] == 0).all()
     votes = data.index.labels.values[EXPRESSION_8_CONTEMPT]
     assert ((votes > 0) & (votes < 1)).any()
+    unclear = data.index.with_columns({"votes_unknown": np.full(len(data.index), 30)})
+    assert (unclear.labels.values[EXPRESSION_8_CONTEMPT] > 0.5).any()
+    assert not truth(EXPRESSION_8_CONTEMPT, unclear)[1].any(), "most people could not tell"
     nothing, unknown = truth(VALENCE_AROUSAL, data.index)
     assert (nothing.any(), unknown.any()) == (False, False)
 

@@ -136,6 +136,11 @@ def test_thresholds_serve_f1_and_rare_units_stay_as_they_are() -> None:
     assert [found.scale[3], found.shift[3], found.threshold[3]] == [1, 0, 0.5]
     calibrated = Calibration(0.9, {ACTION_UNITS_8: found}).applied({ACTION_UNITS_8: said})[ACTION_UNITS_8]
     np.testing.assert_array_equal(calibrated[:, 3], said[:, 3])
+    extreme = {ACTION_UNITS_8: np.full((1, UNITS), 1e-20, np.float32)}
+    assert (
+        Calibration(0.9, {ACTION_UNITS_8: found}).applied(extreme)[ACTION_UNITS_8][0, 3]
+        == extreme[ACTION_UNITS_8][0, 3]
+    ), "not even rounded"
     for unit in (0, 7):
         own = binary_f1(truth[:, unit], calibrated[:, unit] >= np.float32(found.threshold[unit]))
         others = [binary_f1(truth[:, unit], calibrated[:, unit] >= cut) for cut in np.linspace(0, 1, 101)]
@@ -299,10 +304,7 @@ def test_halves_keep_people_whole() -> None:
     held = lines["valence", "intervals that hold the label"]
     assert held.own >= 0.8
     assert held.low < 0.8 < held.high
-    shares = np.array([held.low, held.high]) * people / 2
-    assert (np.abs(shares - shares.round()) < 0.35).all(), (
-        "faces of one person are inside or outside together"
-    )
+    assert held.high - held.low > 0.25, "of faces one by one, it would be 0.12"
 
 
 # Records

@@ -18,6 +18,7 @@ from mien.arrays import FloatArray
 from mien.benchmark import predicting
 from mien.benchmark.challenge import EDITIONS, Challenge, Track
 from mien.benchmark.submission import score_submission, write_answers
+from mien.calibration import Calibration, Units
 from mien.cli import main
 from mien.errors import DatabaseError, InputError, MienError, OutputError, SettingsError
 from mien.inputs import Preprocessing
@@ -79,6 +80,30 @@ def test_the_files_score_what_the_evaluation_says(
     names = {f"{video}.txt" for video in VIDEOS} if edition <= 3 else {"predictions.txt"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert {video: len(lines_of(tmp_path / "out", video)) for video in VIDEOS} == frames
+
+
+@pytest.mark.parametrize(("release", "edition"), [("abaw3", 3), ("abaw6", 6)])
+def test_units_are_present_from_a_calibrated_networks_own_thresholds_on(
+    releases: Mapping[str, tuple[Made, Prepared]], release: str, edition: int, tmp_path: Path
+) -> None:
+    class Sure(Chance):
+        calibration = Calibration(
+            0.9,
+            {ACTION_UNITS_12: Units((1.0,) * 12, (0.0,) * 12, (0.2,) * 6 + (0.8,) * 6, (50,) * 12)},
+        )
+
+    _, data = releases[release]
+    for name, predictor in (("plain", Chance()), ("sure", Sure())):
+        write_answers(predictor, data, Challenge(edition, "AU"), tmp_path / name, quiet=True)
+    lines = {
+        name: [line for video in VIDEOS for line in lines_of(tmp_path / name, video)]
+        for name in ("plain", "sure")
+    }
+    plain, sure = (np.array([line.split(",") for line in lines[name]], int) for name in ("plain", "sure"))
+    more, fewer = sure[:, :6] - plain[:, :6], plain[:, 6:] - sure[:, 6:]
+    for change in (more, fewer):
+        assert change.min() == 0
+        assert change.max() == 1
 
 
 def test_all_forms_that_are_known_are_tried() -> None:
