@@ -37,6 +37,7 @@ def test_a_bundle_remembers_what_earlier_stages_and_teachers_learned_from(tmp_pa
     words = drawn(
         tmp_path, "words", {EXPRESSION_7: one_of(EXPRESSION_7, ["fear", "anger"] * 8)}, [("train", 16)]
     )
+    words = replace(words, index=replace(words.index, database="table", title="words"))
     first = Recipe(
         name="first",
         tasks={"expression_7": 1.0},

@@ -85,7 +85,7 @@ class Material:
         self._labels = [{task: prepared.index.labels.seen_as(task) for task in tasks} for prepared in data]
         self.labelled = {task: self._labelled(task) for task in tasks}
         if not len(self.rows):
-            names = ", ".join(prepared.index.database for prepared in data)
+            names = ", ".join(prepared.index.name for prepared in data)
             raise SettingsError(f"{names}: no clip of {frames} frames in the part {split!r}")
 
     def __len__(self) -> int:
@@ -157,7 +157,7 @@ class Material:
     def describe(self, clip: int) -> str:
         """Return where a clip comes from, for messages."""
         prepared, rows = self._data[self.sources[clip]], self.rows[clip]
-        return f"{prepared.index.database}: {prepared.index.describe(int(rows[0]))}"
+        return f"{prepared.index.name}: {prepared.index.describe(int(rows[0]))}"
 
 
 def _check_alike(data: Sequence[Prepared]) -> None:
@@ -166,8 +166,8 @@ def _check_alike(data: Sequence[Prepared]) -> None:
         ours, first = prepared.preprocessing, data[0].preprocessing
         if (ours.size, ours.colour) != (first.size, first.colour):
             raise SettingsError(
-                f"{prepared.index.database}: crops of {ours.size} pixels in {ours.colour}, but those of "
-                f"{data[0].index.database} have {first.size} in {first.colour}; prepare one of them again"
+                f"{prepared.index.name}: crops of {ours.size} pixels in {ours.colour}, but those of "
+                f"{data[0].index.name} have {first.size} in {first.colour}; prepare one of them again"
             )
 
 
