@@ -33,6 +33,9 @@ from mien.tasks import Task
 HALVES = 100
 """Times that the faces are divided by chance: one half calibrates, the other is measured."""
 
+DRAWS = 20
+"""Times that what is right is drawn by chance, to tell what error a perfect network would show."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -230,10 +233,14 @@ def _of_classes(
     yield (task, "", "accuracy"), (_mean(right[lines, raw.argmax(axis=1)]), _mean(hit))
     errors = (calibration_error(confidence_bins(c, hit)) for c in (raw[lines, best], confidence))
     yield (task, "", "calibration error"), (next(errors), next(errors))
-    chance = calibration_error(confidence_bins(confidence, rng.random(len(raw)) < confidence))
-    yield (task, "", "the same by chance, were it perfect"), (nan, chance)
+    draws = rng.random((DRAWS, len(raw))) < confidence
+    chance = _mean([calibration_error(confidence_bins(confidence, draw)) for draw in draws])
+    yield (task, "", "the same, were it perfect"), (nan, chance)
     yield (task, "", "sets that hold the label"), (nan, _mean(sets[right]))
     yield (task, "", "expressions in a set"), (nan, _mean(sets.sum(axis=1)))
+    for place, label in enumerate(task.labels):
+        own = right[:, place]
+        yield (task, label, "sets that hold it"), (nan, _mean(sets[own, place]))
 
 
 def _of_units(
