@@ -3,7 +3,7 @@
     python benchmarks/blendshapes.py derived/fer2013 derived/faces --landmarker mediapipe/
 
 For each folder: how the activation of each unit's shape is spread, how well it repeats on the mirror image,
-and, on some of its pictures, after a shift and a blur; then what became of it as labels; and, where people
+and, on some of its pictures, after a shift and two blurs; then what became of it as labels; and, where people
 voted, the mean activation by expression.
 """
 
@@ -28,8 +28,8 @@ UNITS = ACTION_UNITS_18.labels
 SHIFT = 2 / 48
 """Of the shifted copy, as a share of the picture's width: 2 pixels of a FER2013 picture."""
 
-BLUR = 1 / 48
-"""Standard deviation of the blurred copy's Gaussian, likewise."""
+BLURS = (0.5 / 48, 1 / 48)
+"""Standard deviations of the blurred copies' Gaussian, likewise."""
 
 
 def main() -> None:
@@ -57,32 +57,30 @@ def main() -> None:
             print_expressions(index, seen, sure)
 
 
-def repeated(
-    index: Index, folder: Path, landmarker: Landmarker, count: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return units' activations of some pictures as they are, shifted and blurred, (3, m, 18).
+def repeated(index: Index, folder: Path, landmarker: Landmarker, count: int) -> list[FloatArray]:
+    """Return units' activations of some pictures as they are, shifted and blurred, (m, 18) each.
 
-    Only pictures count in which the landmarker is sure of a face in all three.
+    Only pictures count in which the landmarker is sure of a face in all of these.
     """
     rows = np.random.default_rng(0).choice(len(index), min(count, len(index)), replace=False)
     detector, said = Mtcnn(), []
     for row in tqdm(rows.tolist(), desc="copies", unit="pictures", leave=False):
         picture = read_picture(folder / index.media.at(row))
-        copies = (picture, shifted(picture), blurred(picture))
+        copies = (picture, shifted(picture), *(blurred(picture, deviation) for deviation in BLURS))
         shapes = [landmarker.see_twice(copy, in_crop(detector, copy)[0]) for copy in copies]
         if all(shape.presence >= SURE for both in shapes for shape in both):
             said.append(shapes)
-    seen = [
-        Seen(
-            np.array([[shape.activations for shape in three[which]] for three in said]),
-            np.array([[shape.gap for shape in three[which]] for three in said]),
-            np.ones((len(said), 2), np.float32),
-            np.ones(len(said), bool),
-        )
-        for which in range(3)
+    return [
+        activations_of(
+            Seen(
+                np.array([[shape.activations for shape in shapes[which]] for shapes in said]),
+                np.array([[shape.gap for shape in shapes[which]] for shapes in said]),
+                np.ones((len(said), 2), np.float32),
+                np.ones(len(said), bool),
+            )
+        ).mean(axis=1)
+        for which in range(2 + len(BLURS))
     ]
-    plain, moved, soft = (activations_of(one).mean(axis=1) for one in seen)
-    return plain, moved, soft
 
 
 def shifted(picture: Image) -> Image:
@@ -92,9 +90,9 @@ def shifted(picture: Image) -> Image:
     return np.asarray(wide[: picture.shape[0], : picture.shape[1]], np.uint8)
 
 
-def blurred(picture: Image) -> Image:
-    """Return a picture blurred a little."""
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), BLUR * picture.shape[1]), np.uint8)
+def blurred(picture: Image, deviation: float) -> Image:
+    """Return a picture blurred by a Gaussian, whose deviation is a share of the picture's width."""
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), deviation * picture.shape[1]), np.uint8)
 
 
 def correlation(a: FloatArray, b: FloatArray) -> float:
@@ -104,17 +102,20 @@ def correlation(a: FloatArray, b: FloatArray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def print_spread(views: FloatArray, copies: tuple[FloatArray, FloatArray, FloatArray] | None) -> None:
+def print_spread(views: FloatArray, copies: list[FloatArray] | None) -> None:
     """Print how activations (n, 2, 18) are spread, and how they repeat."""
-    print("| unit | shape | told | SD | median | 90 % | 99 % | mirror | mean of both | shift | blur |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| unit | shape | told | SD | median | 90 % | 99 % | mirror | mean of both | shift "
+        "| slight blur | blur |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for place, unit in enumerate(UNITS):
         own = views[:, :, place]
         mean, repeat = own.mean(axis=1), correlation(own[:, 0], own[:, 1])
         low, high, top = np.percentile(mean, [50, 90, 99])
-        moved = (
-            [correlation(copies[0][:, place], c[:, place]) for c in copies[1:]] if copies else [np.nan] * 2
-        )
+        moved = [np.nan] * (1 + len(BLURS))
+        if copies:
+            moved = [correlation(copies[0][:, place], copy[:, place]) for copy in copies[1:]]
         figures = [mean.std(), low, high, top]
         repeats = [repeat, 2 * repeat / (1 + repeat), *moved]
         print(
