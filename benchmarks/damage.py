@@ -141,9 +141,9 @@ def turned_whole(image: Image, _: Where, strength: Strength, __: np.random.Gener
     height, width = image.shape[:2]
     centre = ((width - 1) / 2, (height - 1) / 2)
     matrix = np.asarray(cv2.getRotationMatrix2D(centre, float(strength), 1.0), np.float64)
-    reach = np.abs(matrix[:, :2]) @ [width, height]
-    matrix[:, 2] += (reach - [width, height]) / 2
-    return _warped(image, matrix, (int(np.ceil(reach[0])), int(np.ceil(reach[1]))))
+    frame = np.ceil(np.abs(matrix[:, :2]) @ [width, height] - 1e-6)
+    matrix[:, 2] += (frame - [width, height]) / 2
+    return _warped(image, matrix, (int(frame[0]), int(frame[1])))
 
 
 def part_hidden(image: Image, where: Where, strength: Strength, rng: np.random.Generator) -> Image:

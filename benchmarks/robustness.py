@@ -11,6 +11,9 @@ top probability, the uncertainty (entropy as a share of its greatest), and the m
 Beside it: the change when the crop is taken one and two pixels further on, and the flicker of a still face in
 video.
 
+Of a calibrated bundle also measured are the sizes of its sets, the widths of its intervals, the share of both
+that hold the label, and action units at its own thresholds.
+
 Damage is done to the stored crops, which are aligned already and wider than what the network is given. With
 --originals (the database's own folder, whose pictures must be tight crops of faces) and --photos it is done
 to pictures too, in which the face is then looked for and aligned. OUT then holds robustness.md,
@@ -20,33 +23,39 @@ robustness.csv and curves; --page also puts the text between two marked lines of
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol as Shape
 
 import flicker
 import numpy as np
-from damage import DAMAGES, Change, Damage, Strength, Where, moved
-from robustness_page import Row, curves, markdown, put_into, write_csv
+from damage import DAMAGES, Change, Strength, moved
+from damageable import Faces, Pictures, Sample, StoredCrops, originals
+from robustness_page import (
+    AGAINST_LABELS,
+    COVERAGE,
+    SET,
+    THRESHOLDS,
+    WIDTH,
+    Row,
+    curves,
+    markdown,
+    put_into,
+    write_csv,
+)
 from tqdm import tqdm
 
-from mien.arrays import BoolArray, FloatArray, Image, IntArray
+from mien.arrays import BoolArray, FloatArray, Image
 from mien.benchmark.figures import interval, mean_of_folds
-from mien.benchmark.predicting import check_prepared
 from mien.benchmark.reporting import voices_of
-from mien.benchmark.tally import Tally, source_of
+from mien.benchmark.tally import Tally
 from mien.bundle import Bundle, Predictor, shipped
-from mien.databases import DATABASES
+from mien.calibration import Calibration
 from mien.databases.catalog import Metric, Protocol
-from mien.databases.index import Index
-from mien.databases.layout import PICTURES
-from mien.errors import DatabaseError, MienError
-from mien.faces.detection import TYPICAL, Detector, Mtcnn, in_crop, in_still
+from mien.errors import MienError
+from mien.faces.detection import Mtcnn
 from mien.files import whole_file
 from mien.inputs import middle
-from mien.media.pictures import read_picture
 from mien.preparation.prepared import Prepared
 from mien.records import Predictions
 from mien.tasks import Kind
@@ -67,8 +76,6 @@ YAW = (0, 10, 20, 30, 45, 60, 90)
 AROUND = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if (x, y) != (0, 0)]
 """The eight directions in which a crop is moved."""
 
-AGAINST_LABELS = tuple(dict.fromkeys(METRIC.values()))
-
 CURVES = {
     "scores": ("Scores, damage done to stored crops", "stored crops", AGAINST_LABELS),
     "uncertainty": (
@@ -76,6 +83,8 @@ CURVES = {
         "stored crops",
         ("uncertainty",),
     ),
+    "sets": ("Mean number of classes in a set, damage done to stored crops", "stored crops", (SET,)),
+    "intervals": ("Mean width of intervals, damage done to stored crops", "stored crops", (WIDTH,)),
     "pictures": (
         "Scores and share of faces found, damage done to original pictures",
         "original pictures",
@@ -83,147 +92,6 @@ CURVES = {
     ),
 }
 """File -> title, what is damaged, and the figures that are drawn."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Some rows of a prepared database, by themselves.
-
-    Attributes:
-        data: the database.
-        rows: (n,) which of its rows, rising.
-        protocols: by which they can be scored.
-    """
-
-    data: Prepared
-    rows: IntArray
-    protocols: tuple[Protocol, ...]
-
-    @cached_property
-    def index(self) -> Index:
-        """The rows' index."""
-        return self.data.index[self.rows]
-
-    @classmethod
-    def drawn(cls, data: Prepared, predictor: Predictor, split: str, count: int, seed: int = 0) -> "Sample":
-        """Return at most so many rows of a part that can be scored.
-
-        Raises:
-            DatabaseError: the database was prepared for another network, or the part has no such row.
-        """
-        check_prepared(predictor, data)
-        index = data.index
-        fit = index.split.matches(split) if split else np.ones(len(index), bool)
-        fit = fit & (index.columns["picture"] == 1) & (index.columns["seen_in_training"] == 0)
-        rows = np.flatnonzero(fit)
-        if not len(rows):
-            raise DatabaseError(f"{index.database}: no row with a picture in the part {split!r}")
-        if len(rows) > count:
-            rows = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
-        first = {p.task: p for p in reversed(DATABASES[index.database].protocols)}
-        labelled = (first[task] for task in index.labels.values if task in first)
-        return cls(data, rows, tuple(p for p in labelled if source_of(p, predictor.tasks)))
-
-    def some(self, count: int) -> "Sample":
-        """Return at most so many of the rows, spread evenly."""
-        places = np.unique(np.linspace(0, len(self.rows) - 1, count).round().astype(np.int64))
-        return Sample(self.data, self.rows[places], self.protocols)
-
-
-class Faces(Shape):
-    """Faces that can be damaged.
-
-    Attributes:
-        name: what is damaged.
-        sample: the rows that they are of; None where there are no labels.
-    """
-
-    name: str
-    sample: Sample | None
-
-    def change(self, damage: Damage) -> Change | None:
-        """Return what a damage does to them; None where it makes no sense."""
-
-    def crops(self, change: Change | None, strength: Strength, seed: int) -> tuple[Image, BoolArray]:
-        """Return the network's crops (n, size, size[, 3]) of damaged faces, and which were found, (n,)."""
-
-
-class StoredCrops:
-    """The crops of a prepared database; they are aligned already, so that every face is found."""
-
-    name = "stored crops"
-
-    def __init__(self, predictor: Predictor, sample: Sample) -> None:
-        self.sample: Sample | None = sample
-        self.stored = sample.data.crops[sample.rows]
-        self._size = predictor.preprocessing.size
-        self._where = Where.stored(predictor.preprocessing, self.stored.shape[1])
-
-    def change(self, damage: Damage) -> Change | None:
-        """Return what a damage does to a crop."""
-        return damage.crop
-
-    def crops(self, change: Change | None, strength: Strength, seed: int) -> tuple[Image, BoolArray]:
-        """Return the network's crops of damaged ones; all are found."""
-        rng = np.random.default_rng(seed)
-        damaged = self.stored
-        if change is not None:
-            damaged = np.stack([change(crop, self._where, strength, rng) for crop in self.stored])
-        return middle(damaged, self._size), np.ones(len(damaged), bool)
-
-
-class Pictures:
-    """Pictures in which faces are looked for as preparation or analysis does.
-
-    Args:
-        name: what they are.
-        pictures: grey or BGR.
-        predictor: whose crops are wanted.
-        detector: finds the faces.
-        sample: their rows, of pictures that are tight crops; None for photographs of one face each.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        pictures: Sequence[Image],
-        predictor: Predictor,
-        detector: Detector,
-        sample: Sample | None,
-    ) -> None:
-        self.name = name
-        self.sample = sample
-        self._preprocessing = predictor.preprocessing
-        self._detector = detector
-        landmarks = [self._find(picture)[0] for picture in pictures]
-        places = [Where.of(self._preprocessing, points) for points in landmarks]
-        self._pictures = list(zip(pictures, places, strict=True))
-
-    def change(self, damage: Damage) -> Change | None:
-        """Return what a damage does to a picture."""
-        return damage.picture
-
-    def crops(self, change: Change | None, strength: Strength, seed: int) -> tuple[Image, BoolArray]:
-        """Return the crops of faces found in damaged pictures; black where a photograph has none."""
-        rng = np.random.default_rng(seed)
-        crops, found = [], []
-        for picture, where in self._pictures:
-            damaged = picture if change is None else change(picture, where, strength, rng)
-            landmarks, there = self._find(damaged)
-            crop = self._preprocessing.crop(damaged, landmarks)
-            crops.append(crop if there or self.sample is not None else np.zeros_like(crop))
-            found.append(there)
-        return np.stack(crops), np.array(found)
-
-    def _find(self, picture: Image) -> tuple[FloatArray, bool]:
-        """Return the landmarks (5, 2) of the only or largest face, typical ones where none is found."""
-        if self.sample is not None:
-            return in_crop(self._detector, picture)
-        faces = in_still(self._detector, picture)
-        if not len(faces):
-            return TYPICAL * np.array(picture.shape[1::-1], np.float32), False
-        largest = int(np.argmax(faces.boxes[:, 2] * faces.boxes[:, 3]))
-        return faces.landmarks[largest], True
 
 
 def main() -> None:
@@ -276,30 +144,6 @@ def run(options: argparse.Namespace) -> None:
     write(rows, facts(bundle, sample, sources, options), options.output, options.page)
 
 
-def originals(folder: Path, index: Index) -> list[Image]:
-    """Return the pictures of rows as the database has them.
-
-    Raises:
-        DatabaseError: they are not tight crops of one face, or lie in videos or numbered folders.
-    """
-    read = DATABASES[index.database].pictures
-    if not index.cropped:
-        raise DatabaseError(f"{index.database}: its pictures are no tight crops of faces; omit --originals")
-    found: dict[int, Image] = {}
-    for code in np.unique(index.media.codes):
-        media = str(index.media.vocabulary[code])
-        places = np.flatnonzero(index.media.codes == code)
-        places = places[np.argsort(index.frame[places], kind="stable")]
-        if Path(media).suffix.lower() in PICTURES:
-            found |= dict.fromkeys(places.tolist(), read_picture(folder / media))
-        elif read is not None:
-            pictures = (picture for _, picture in read(folder, media, index.frame[places]))
-            found |= dict(zip(places.tolist(), pictures, strict=True))
-        else:
-            raise DatabaseError(f"{folder / media}: no picture, expected one; omit --originals")
-    return [found[place] for place in range(len(index))]
-
-
 def damaged(predictor: Predictor, faces: Faces, seed: int = 0) -> Iterator[Row]:
     """Yield the figures of some faces, clean and damaged in every way at every strength."""
     conditions: list[tuple[str, Strength, Change | None]] = [("none", "", None)]
@@ -318,8 +162,11 @@ def damaged(predictor: Predictor, faces: Faces, seed: int = 0) -> Iterator[Row]:
         yield Row(faces.name, name, strength, "", "found", float(found.mean()), n=len(found))
         if faces.sample is not None:
             for protocol in faces.sample.protocols:
-                yield scored(protocol, faces.sample, predictions, (faces.name, name, strength))
-        yield from described(predictions[counted], clean[counted], (faces.name, name, strength))
+                yield from scored(
+                    predictor, protocol, faces.sample, predictions, (faces.name, name, strength)
+                )
+        of = (faces.name, name, strength)
+        yield from described(predictions[counted], clean[counted], of, predictor.calibration)
 
 
 def said(predictor: Predictor, crops: Image) -> Predictions:
@@ -332,42 +179,59 @@ def said(predictor: Predictor, crops: Image) -> Predictions:
 
 
 def scored(
+    predictor: Predictor,
     protocol: Protocol,
     sample: Sample,
     predictions: Predictions,
     of: tuple[str, str, Strength],
     counted: BoolArray | None = None,
-) -> Row:
-    """Return the figure of predictions against labels, counted as `mien evaluate` counts it.
+) -> Iterator[Row]:
+    """Yield the figures of predictions against labels, counted as `mien evaluate` counts them.
+
+    Where the predictor is calibrated they are also of its own thresholds of action units, and the share of
+    its sets, or of its intervals, that hold what the label says.
 
     Args:
+        predictor: who predicted.
         protocol: whose labels.
         sample: n rows.
         predictions: n rows.
         of: what was damaged, how, and how much.
         counted: (n,) rows to count; None for all.
     """
-    rows = np.arange(len(sample.rows)) if counted is None else np.flatnonzero(counted)
-    tally = Tally(protocol, sample.index, rows)
     every = np.arange(len(sample.rows))
+    stated = predictor.calibration
+    known = stated.thresholds(protocol.task) if stated is not None else {}
+    thresholds = np.array([known[label] for label in protocol.labels]) if known else None
+    rows = every if counted is None else np.flatnonzero(counted)
+    tally = Tally(protocol, sample.index, rows, thresholds=thresholds, stated=stated)
     tally.add(every, predictions, np.ones(len(every), bool), np.zeros(len(every), bool))
     tally.finish()
-    metric = METRIC[protocol.task.kind]
-    parts = voices_of(replace(sample.data, index=sample.index), [tally]).get("model")
-    if not parts:
-        return Row(*of, protocol.name, metric, float("nan"))
-    low, high = interval(metric, "rows", parts)
-    figure = mean_of_folds(metric, "rows", parts)
-    return Row(*of, protocol.name, metric, figure, low, high, tally.counts["counted"])
+    voices = voices_of(replace(sample.data, index=sample.index), [tally])
+    metric, n = METRIC[protocol.task.kind], tally.counts["counted"]
+    for voice, figure in (("model", metric), ("validation", THRESHOLDS)):
+        if voice in voices:
+            low, high = interval(metric, "rows", voices[voice])
+            value = mean_of_folds(metric, "rows", voices[voice])
+            yield Row(*of, protocol.name, figure, value, low, high, n)
+    if tally.held:
+        number, inside, _ = np.sum(list(tally.held.values()), axis=0)
+        yield Row(*of, protocol.name, COVERAGE, float(inside / number) if number else float("nan"), n=n)
 
 
-def described(predictions: Predictions, clean: Predictions, of: tuple[str, str, Strength]) -> Iterator[Row]:
-    """Yield what needs no labels: probabilities, uncertainty, and the change of the outputs.
+def described(
+    predictions: Predictions,
+    clean: Predictions,
+    of: tuple[str, str, Strength],
+    stated: Calibration | None = None,
+) -> Iterator[Row]:
+    """Yield what needs no labels: probabilities, uncertainty, sets and intervals, the change of the outputs.
 
     Args:
         predictions: of n damaged faces.
         clean: of the same faces undamaged.
         of: what was damaged, how, and how much.
+        stated: what gives sets and intervals, where there is any.
     """
     n = len(predictions)
     for task, values in predictions.values.items():
@@ -380,6 +244,12 @@ def described(predictions: Predictions, clean: Predictions, of: tuple[str, str, 
         if task.kind == "categorical":
             renamed = values.argmax(axis=1) != clean.values[task].argmax(axis=1)
             yield Row(*of, task.name, "renamed", float(renamed.mean()), n=n)
+        if stated is not None and stated.has_sets(task):
+            sets = stated.sets(task, predictions.values)
+            yield Row(*of, task.name, SET, float(sets.sum(axis=1).mean()), n=n)
+        if stated is not None and stated.has_intervals(task):
+            ends = stated.intervals(task, predictions.values)
+            yield Row(*of, task.name, WIDTH, float((ends[..., 1] - ends[..., 0]).mean()), n=n)
         change = np.abs(values - clean.values[task]).mean()
         yield Row(*of, task.name, "change", float(change), n=n)
 
@@ -415,9 +285,9 @@ def turned_heads(predictor: Predictor, faces: StoredCrops) -> Iterator[Row]:
         if inside.any():
             of = (faces.name, "yaw", f"{low} to {high}")
             for protocol in sample.protocols:
-                yield scored(protocol, sample, predictions, of, inside)
-            rows = described(predictions[inside], predictions[inside], of)
-            yield from (row for row in rows if row.figure in ("top probability", "uncertainty"))
+                yield from scored(predictor, protocol, sample, predictions, of, inside)
+            rows = described(predictions[inside], predictions[inside], of, predictor.calibration)
+            yield from (row for row in rows if row.figure not in ("change", "renamed"))
 
 
 def stability(predictor: Predictor, faces: StoredCrops) -> Iterator[Row]:
@@ -479,7 +349,7 @@ def write(rows: Sequence[Row], told: Sequence[str], folder: Path, page: Path | N
     if page is not None:
         below = os.path.relpath(folder, page.parent)
         linked = {title: f"{Path(below).as_posix()}/{file}" for title, file in pictures.items()}
-        put_into(page, markdown(rows, told, linked))
+        put_into(page, markdown(rows, told, linked, brief=True))
     print(f"{folder}: robustness.md, robustness.csv{''.join(f', {name}' for name in pictures.values())}")
 
 

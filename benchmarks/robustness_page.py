@@ -33,8 +33,16 @@ LINES: tuple[dict[str, Any], ...] = (
 ACROSS = 4
 """Panels beside each other."""
 
-SCORES = ("accuracy", "binary F1", "CCC", "ICC(3,1)")
+THRESHOLDS, COVERAGE = "binary F1 at its thresholds", "coverage"
+SET, WIDTH = "mean set size", "mean width of intervals"
+"""What figures of calibrated bundles are called."""
+
+AGAINST_LABELS = ("accuracy", "binary F1", THRESHOLDS, "CCC", "ICC(3,1)")
 """Figures against labels."""
+
+
+PIPELINE = ("none", "scale", "rotation")
+"""Damage that aligning a face undoes, so that pictures tell more of it than aligned crops."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
         writer.writerow(names)
         for row in rows:
             cells = [getattr(row, name) for name in names]
-            writer.writerow(["" if isinstance(c, float) and math.isnan(c) else _plain(c) for c in cells])
+            writer.writerow(["" if isinstance(c, float) and math.isnan(c) else c for c in cells])
 
 
 def put_into(page: Path, text: str) -> None:
@@ -108,19 +116,23 @@ def put_into(page: Path, text: str) -> None:
         part.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}", encoding="utf-8")
 
 
-def markdown(rows: Sequence[Row], facts: Sequence[str], pictures: Mapping[str, str]) -> str:
+def markdown(
+    rows: Sequence[Row], facts: Sequence[str], pictures: Mapping[str, str], brief: bool = False
+) -> str:
     """Return the page.
 
     Args:
         rows: all figures.
         facts: a line each on what was measured.
         pictures: title -> path of a picture, from where the page lies.
+        brief: of pictures in which faces are looked for only the damages in PIPELINE.
     """
     parts = ["\n".join(f"- {fact}" for fact in facts)]
     parts += [f"![{title}]({path})" for title, path in pictures.items()]
     table = Table(rows)
     for shown in dict.fromkeys(r.shown for r in rows if r.figure == "found"):
-        parts += [f"### Damage, on {shown}", damage_table(table, shown)]
+        few = PIPELINE if brief and shown != "stored crops" else ()
+        parts += [f"### Damage, on {shown}", damage_table(table, shown, few)]
     if any(r.damage == "yaw" for r in rows):
         parts += ["### Turned heads, undamaged", yaw_table(table)]
     parts += ["### Shifted by pixels", stability_table(table)]
@@ -129,19 +141,23 @@ def markdown(rows: Sequence[Row], facts: Sequence[str], pictures: Mapping[str, s
     return "\n\n".join(parts) + "\n"
 
 
-def damage_table(table: Table, shown: str) -> str:
-    """Return the table of one way of damaging: a row for each damage and strength."""
-    scored = table.columns(shown, SCORES)
-    others = table.columns(shown, ("uncertainty", "mean set size", "mean interval width", "change"))
+def damage_table(table: Table, shown: str, only: Sequence[str] = ()) -> str:
+    """Return the table of one way of damaging: a row for each damage and strength.
+
+    Args:
+        table: all figures.
+        shown: what was damaged.
+        only: these damages; none for all.
+    """
+    scored = table.columns(shown, (*AGAINST_LABELS, COVERAGE))
+    others = table.columns(shown, ("uncertainty", SET, WIDTH, "change"))
     first = table.columns(shown, ("top probability",))[:1]
     columns = [*scored, *first, *others]
     mine = [r for r in table.rows if (r.shown, r.figure) == (shown, "found")]
     found = {r.value for r in mine} != {1.0}
     heads = ["damage", "strength", *(["face found"] if found else []), *map(_head, columns)]
     lines = [_line(heads), _line(["---"] * len(heads))]
-    keys = dict.fromkeys(
-        (r.damage, r.strength) for r in table.rows if (r.shown, r.figure) == (shown, "found")
-    )
+    keys = dict.fromkeys((r.damage, r.strength) for r in mine if not only or r.damage in only)
     units = {damage.name: damage.unit for damage in DAMAGES}
     last = ""
     for damage, strength in keys:
@@ -159,7 +175,7 @@ def yaw_table(table: Table) -> str:
     """Return the table of faces by how far they are turned to a side."""
     shown = next(r.shown for r in table.rows if r.damage == "yaw")
     columns = list(dict.fromkeys((r.of, r.figure) for r in table.rows if r.damage == "yaw"))
-    wanted = (*SCORES, "uncertainty", "mean set size", "mean interval width")
+    wanted = (*AGAINST_LABELS, COVERAGE, "uncertainty", SET, WIDTH)
     columns = [(of, figure) for of, figure in columns if figure in wanted]
     lines = [_line(["yaw, degrees", "faces", *map(_head, columns)]), _line(["---"] * (len(columns) + 2))]
     for bin_ in dict.fromkeys(r.strength for r in table.rows if r.damage == "yaw"):
@@ -304,7 +320,7 @@ def _cell(row: Row | None) -> str:
     """Return a figure as it is printed, with its interval where there is one."""
     if row is None or math.isnan(row.value):
         return "–"
-    digits = 2 if row.figure in ("mean set size", "found") else 3
+    digits = 2 if row.figure in (SET, "found") else 3
     interval = f" [{row.low:.{digits}f}, {row.high:.{digits}f}]" if math.isfinite(row.low) else ""
     return f"{row.value:.{digits}f}{interval}"
 
