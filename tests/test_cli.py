@@ -58,7 +58,7 @@ def test_a_video_gives_a_complete_result(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "out" / "analysis.json").read_text())
     table = pq.read_table(tmp_path / "out" / "predictions.parquet")
     assert len(set(table["frame"].to_pylist())) == record["frames"]
-    assert record["bundle"]["name"] in ("expression_fast",)
+    assert record["bundle"]["name"] in ("affect_fast",)
     assert leftovers(tmp_path) == ["out"]
 
 

@@ -85,7 +85,7 @@ def test_from_a_folder_to_the_table_by_commands(tmp_path: Path) -> None:
 
     out, prepared = str(tmp_path / "out"), str(tmp_path / "prepared")
     told = run("evaluate", "shipped", prepared, "-o", out, "--protocol", "FERPlus majority")
-    assert "fer2013: FERPlus majority  (expression_fast)" in told
+    assert "fer2013: FERPlus majority  (affect_fast)" in told
     assert "constant  accuracy" in told
     assert "F1 happiness" not in told
     assert "F1 happiness" in run("evaluate", "shipped", prepared, "-v")

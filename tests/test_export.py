@@ -180,9 +180,9 @@ def test_what_does_not_fit_a_bundle_is_refused_in_words(folders: Path) -> None:
             bundle.follow(*given)
     plain = Bundle.load(shipped())
     faces = plain.preprocessing.arrays(np.zeros((2, 48, 48), np.uint8))
-    with pytest.raises(BundleError, match="expression_fast: takes no sound"):
+    with pytest.raises(BundleError, match="affect_fast: takes no sound"):
         plain.follow(faces, sound)
-    with pytest.raises(BundleError, match="expression_fast: takes no state"):
+    with pytest.raises(BundleError, match="affect_fast: takes no state"):
         plain.follow(faces, None, state)
     assert plain.follow(faces.astype(np.float64))[1] is None
 

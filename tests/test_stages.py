@@ -415,6 +415,26 @@ def test_a_run_starts_from_and_is_taught_by_checkpoints_of_another(
         train([replace(recipe, start=("none.safetensors",))], data, tmp_path / "other", quiet=True)
 
 
+def test_a_run_starts_from_the_mean_of_several_weights(
+    whole: Path, stages: tuple[Recipe, ...], data: list[Prepared], tmp_path: Path
+) -> None:
+    first = whole / "frames" / "best.safetensors"
+    tensors, record = checkpoint.load(first)
+    moved = {name: t + 0.5 if t.is_floating_point() else t for name, t in tensors.items()}
+    extra = [name for name in moved if "heads.valence_arousal" in name]
+    checkpoint.save(tmp_path / "moved.safetensors", moved, record)
+    fewer = {name: t for name, t in tensors.items() if name not in extra}
+    checkpoint.save(tmp_path / "fewer.safetensors", fewer, record)
+    still = replace(stages[0].optimisation, epochs=1, rate=0.0)
+    start = (str(tmp_path / "fewer.safetensors"), str(tmp_path / "moved.safetensors"))
+    recipe = replace(stages[0], name="soup", start=start, mean=True, optimisation=still)
+    last = train([recipe], data, tmp_path / "run", threads=1, quiet=True)
+    after = dict(load_network(last)[0].named_parameters())
+    for name, before in load_network(first)[0].named_parameters():
+        both = 0.5 if "heads.valence_arousal" in name else 0.25
+        torch.testing.assert_close(after[name], before + both)
+
+
 def test_a_student_learns_a_task_that_only_its_teacher_knows(
     whole: Path, stages: tuple[Recipe, ...], data: list[Prepared], tmp_path: Path
 ) -> None:

@@ -41,7 +41,7 @@ OPSETS = range(13, 22)
 WEIGHTS = "weights.safetensors"
 """Name of the file with the weights that training can start from, in half precision."""
 
-DEFAULT = "expression_fast"
+DEFAULT = "affect_fast"
 """Name of the bundle that ships with the package."""
 
 

@@ -124,7 +124,7 @@ def prepare(
     \b
     Examples:
         mien prepare disfa DISFA/ -o prepared/disfa --workers 8
-        mien prepare fer2013 FER2013/ -o prepared/fer2013 --recipe recipes/expression_fast.toml --quality 0
+        mien prepare fer2013 FER2013/ -o prepared/fer2013 --recipe recipes/affect_fast.toml --quality 0
         mien prepare aff_wild2 AffWild2/ -o prepared/aff_wild2 --aligned
     """
     from mien.preparation.run import Options

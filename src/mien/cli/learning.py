@@ -48,7 +48,7 @@ def train(
 
     \b
     Examples:
-        mien train recipes/expression_fast.toml prepared/fer2013 -o runs/expression_fast
+        mien train recipes/affect_fast.toml prepared/fer2013 prepared/faces prepared/renderings -o runs/affect
         mien train recipes/compact.toml prepared/aff_wild2 prepared/raf_db -o runs/compact
         mien train my_recipe.toml prepared/disfa -o runs/disfa_1 --fold 1
         torchrun --nproc-per-node 2 -m mien train recipes/mt_vgg.toml prepared/aff_wild2 -o runs/mt_vgg
@@ -84,7 +84,7 @@ def export(
 
     \b
     Examples:
-        mien export runs/expression_fast/last.safetensors -o bundle/ --card recipes/expression_fast.card.json
+        mien export runs/affect/affect_fast/last.safetensors -o bundle/ --card recipes/affect_fast.card.json
         mien export runs/a/last.safetensors runs/b/last.safetensors -o together/ --mirrored
     """
     needs_torch()

@@ -47,7 +47,7 @@ def render(
     Example:
         mien render ICT-FaceKit/FaceXModel -o renderings/ --pictures 24000 --workers 2
         mien render ICT-FaceKit/FaceXModel -o filmed/ --clips 200 --sound emodb/
-        mien prepare table renderings/ -o prepared/renderings --recipe recipes/expression_fast.toml
+        mien prepare table renderings/ -o prepared/renderings --recipe recipes/affect_fast.toml
     """
     from mien.derived.renderings import Options
     from mien.derived.renderings import render as render_database

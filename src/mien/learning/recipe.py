@@ -248,6 +248,8 @@ class Recipe:
         start: earlier stages of the same file, checkpoints (.safetensors) of other runs, or "shipped", the
             network that ships with mien; it starts from their weights where names and shapes match, and of
             a part that several have the last named counts.
+        mean: of a part that several have, start from the mean of their weights instead (a "soup": Wortsman
+            et al. 2022); good where one went on from the other, meaningless between other networks.
         teacher: likewise, whose best networks say together what is unknown in the training part:
             probabilities, or values. The validation part is never filled.
         taught: share of the teachers' word in what is known: 0 leaves known labels as they are, 1 learns
@@ -265,6 +267,7 @@ class Recipe:
     optimisation: OptimisationSettings = field(default_factory=OptimisationSettings)
     databases: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
+    mean: bool = False
     teacher: tuple[str, ...] = ()
     taught: float = 0.0
 
