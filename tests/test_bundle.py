@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien.bundle import Bundle, onnx_opset, shipped
+from mien.bundle import WEIGHTS, Bundle, onnx_opset, shipped
 from mien.errors import BundleError
 
 
@@ -32,9 +32,11 @@ def test_shipped_bundle_predicts_distributions() -> None:
     predictions = bundle.predict(bundle.preprocessing.arrays(faces))
     assert len(predictions) == 5
     assert predictions.values.keys() == set(bundle.tasks)
-    for values in predictions.values.values():
-        np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
-        assert values.min() >= 0
+    for task, values in predictions.values.items():
+        if task.kind == "categorical":
+            np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
+        assert task.range[0] <= values.min() <= values.max() <= task.range[1]
+    assert {task.behaviour for task in bundle.tasks} == {"expression", "action_units", "valence_arousal"}
 
 
 def test_one_face_alone_and_among_others_gets_the_same_numbers() -> None:
@@ -60,9 +62,13 @@ def test_another_label_set_can_be_shown() -> None:
 
 
 def test_shipped_bundle_is_small_and_has_a_card() -> None:
-    assert sum(path.stat().st_size for path in shipped().iterdir()) <= 8_000_000
-    card = Bundle.load(shipped()).card
-    assert {"name", "sha256", "training_data", "licence", "scores", "limits"} <= card.keys()
+    sizes = {path.name: path.stat().st_size for path in shipped().iterdir()}
+    assert sizes.pop(WEIGHTS) <= 3_500_000, "half precision, for training to start from"
+    assert sum(sizes.values()) <= 8_000_000
+    bundle = Bundle.load(shipped())
+    assert {"name", "sha256", "training_data", "licence", "scores", "limits"} <= bundle.card.keys()
+    assert "derived, not FACS-coded" in bundle.card["action_units"].replace("Derived", "derived")
+    assert bundle.calibration is not None
 
 
 def test_altered_network_is_refused(folder: Path) -> None:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from assemblies import bundled, made, small
 
 from mien.testing.media import make_sound, make_video
 
@@ -63,7 +65,10 @@ def test_a_video_gives_a_complete_result(tmp_path: Path) -> None:
 
 
 def test_what_the_bundle_has_not_learned_is_absent(tmp_path: Path, face: Path) -> None:
-    assert mien("analyze", face, "-o", tmp_path / "out", "--no-report").returncode == 0
+    recipe = replace(small("picture", "none", "softmax"), tasks={"expression_7": 1.0})
+    bundled(made(recipe), recipe, tmp_path / "bundle")
+    done = mien("analyze", face, "-o", tmp_path / "out", "--bundle", tmp_path / "bundle", "--no-report")
+    assert done.returncode == 0, done.stderr
     names = pq.read_schema(tmp_path / "out" / "predictions.parquet").names
     assert "expression_happiness" in names
     assert not [name for name in names if name in ("valence", "arousal") or name.startswith("AU")]

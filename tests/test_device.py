@@ -47,7 +47,7 @@ def test_a_step_of_all_parts_stays_on_its_device(
         sampling=replace(recipe.sampling, batch=2, frames=4),
         optimisation=replace(recipe.optimisation, precision="fp32"),
     )
-    run = _begin(recipe, [data], tmp_path / "run", [], None, torch.device("cpu"))
+    run = _begin(recipe, [data], tmp_path / "run", [], [], torch.device("cpu"))
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # it has no "meta"
     with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv()):
         with torch.device("meta"):
