@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import BoolArray, FloatArray
-from mien.benchmark.predicting import check_prepared, said
+from mien.benchmark.calibrating import gathered
 from mien.bundle import Bundle, shipped
 from mien.metrics import binary_f1, ccc, mean_defined, pcc
 from mien.preparation.prepared import Prepared
@@ -30,18 +30,10 @@ def main() -> None:
     bundle = Bundle.load(shipped() if chosen.bundle == "shipped" else Path(chosen.bundle), threads=0)
     for folder in chosen.prepared:
         data = Prepared.open(folder)
-        check_prepared(bundle, data)
-        rows = np.flatnonzero(
-            data.index.split.matches(chosen.split)
-            & (data.index.columns["picture"] == 1)
-            & (data.index.columns["seen_in_training"] != 1)
-        )
-        print(f"\n### {data.index.name}, {chosen.split}: {len(rows):,} faces\n")
-        pieces = [piece.predictions for piece in said(bundle, data, rows)]
+        faces = gathered(bundle, [data], chosen.split, quiet=True)
+        print(f"\n### {data.index.name}, {chosen.split}: {len(faces):,} faces\n")
         for task in bundle.tasks:
-            predicted = np.concatenate([piece.values[task] for piece in pieces])
-            values, mask = data.index.labels.seen_as(task)
-            truth, known = values[rows], mask[rows]
+            predicted, truth, known = faces.said[task], faces.truth[task], faces.known[task]
             if task.kind == "binary" and known.any():
                 thresholds = bundle.calibration.thresholds(task) if bundle.calibration else {}
                 print_units(task, predicted, truth, known, thresholds)
@@ -64,10 +56,10 @@ def print_units(
         mine = known[:, i]
         if not mine.any():
             continue
-        own, said_ = truth[mine, i], predicted[mine, i]
-        half = binary_f1(own > 0.5, said_ >= 0.5)
-        best = binary_f1(own > 0.5, said_ >= thresholds[unit]) if unit in thresholds else float("nan")
-        rows.append((pcc(own, said_), half, best))
+        own, probability = truth[mine, i], predicted[mine, i]
+        half = binary_f1(own > 0.5, probability >= 0.5)
+        best = binary_f1(own > 0.5, probability >= thresholds[unit]) if unit in thresholds else float("nan")
+        rows.append((pcc(own, probability), half, best))
         share = f"{(own > 0.5).mean():.1%}"
         print(f"| {unit} | {mine.sum():,} | {share} | {rows[-1][0]:.3f} | {half:.3f} | {best:.3f} |")
     means = [mean_defined(np.array(column))[0] for column in zip(*rows, strict=True)]

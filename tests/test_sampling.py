@@ -260,19 +260,24 @@ def test_what_cannot_be_drawn_is_refused(databases: list[Prepared], tmp_path: Pa
             Material([databases[0], other], TASKS, "train", 1, 1)
 
 
+def words(prepared: Prepared, rng: np.random.Generator) -> Labels:
+    """Return what a teacher might say of all rows of a database."""
+    rows = len(prepared.index)
+    values = {
+        VALENCE_AROUSAL: rng.uniform(-1, 1, (rows, 2)),
+        EXPRESSION_7: rng.dirichlet(np.ones(7), rows),
+        ACTION_UNITS_12: rng.random((rows, 12)),
+    }
+    return Labels.of({task: array.astype(np.float32) for task, array in values.items()})
+
+
 def test_unknown_cells_are_filled_and_known_ones_stay(databases: list[Prepared]) -> None:
     rng = np.random.default_rng(0)
     material = Material(databases, TASKS, "train", 2, 2)
-    said = []
-    for prepared in databases:
-        rows = len(prepared.index)
-        values = {
-            VALENCE_AROUSAL: rng.uniform(-1, 1, (rows, 2)),
-            EXPRESSION_7: rng.dirichlet(np.ones(7), rows),
-            ACTION_UNITS_12: rng.random((rows, 12)),
-        }
-        values[VALENCE_AROUSAL][3] = np.nan  # a row that the teacher did not see
-        said.append(Labels.of({task: array.astype(np.float32) for task, array in values.items()}))
+    said = [words(prepared, rng) for prepared in databases]
+    for labels in said:
+        for cells in (labels.values, labels.known):
+            cells[VALENCE_AROUSAL][3] = 0  # a row that the teacher did not see
     filled = material.filled(said)
     clips = np.arange(len(material))
     for task in TASKS:
@@ -298,14 +303,7 @@ def test_unknown_cells_are_filled_and_known_ones_stay(databases: list[Prepared])
 def test_a_share_of_known_cells_is_what_a_teacher_says(databases: list[Prepared]) -> None:
     rng = np.random.default_rng(1)
     material = Material(databases, TASKS, "train", 2, 2)
-    said = []
-    for prepared in databases:
-        rows = len(prepared.index)
-        values = {
-            VALENCE_AROUSAL: rng.uniform(-1, 1, (rows, 2)),
-            EXPRESSION_7: rng.dirichlet(np.ones(7), rows),
-        }
-        said.append(Labels.of({task: array.astype(np.float32) for task, array in values.items()}))
+    said = [words(prepared, rng) for prepared in databases]
     whole = material.filled(said, 1.0)
     clips = np.arange(len(material))
     for share in (0.0, 0.25, 1.0):

@@ -422,16 +422,16 @@ def _begun(network: Network, recipe: Recipe, start: list[Path]) -> list[Loading]
     ):
         if stream is not None and settings.weights:
             loadings.append(load_weights(stream.backbone, Path(settings.weights)))
-    found: dict[str, list[Tensor]] = {}
+    own: list[dict[str, Tensor]] = []
     for path in start:
         loadings.append(load_weights(network, path, enough=0.0))
         if not loadings[-1].matched:
             raise SettingsError(f"start: nothing in {path} fits")
-        state = network.state_dict()
-        for name in loadings[-1].matched:
-            found.setdefault(name, []).append(state[name].clone())
-    if recipe.mean:
-        network.load_state_dict({n: sum(t) / len(t) for n, t in found.items()}, strict=False)
+        if recipe.mean:
+            state = network.state_dict()
+            own.append({name: state[name].clone() for name in loadings[-1].matched})
+    several = {name: [t[name] for t in own if name in t] for tensors in own for name in tensors}
+    network.load_state_dict({name: sum(t) / len(t) for name, t in several.items()}, strict=False)
     return loadings
 
 
