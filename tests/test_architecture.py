@@ -21,10 +21,10 @@ ORDER = (
     ("errors", "arrays", "tasks", "metrics", "files", "inference"),
     ("records",),
     ("media", "faces"),
-    ("inputs", "hearing", "databases"),
+    ("inputs", "hearing", "voice", "databases"),
     ("bundle", "calibration", "annotation", "preparation", "interchange", "derived"),
-    ("analysis", "evaluation", "benchmark", "learning"),
-    ("reports", "cluster"),
+    ("following", "analysis", "evaluation", "benchmark", "learning"),
+    ("reports", "courses", "cluster"),
     ("studio",),
     ("cli", "testing", "__main__"),
 )

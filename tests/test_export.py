@@ -42,7 +42,6 @@ def test_every_assembly_says_what_torch_says_for_any_batch_and_time(
     assert record.get("state") == (network.memory or None)
     assert bundle.hearing == (recipe.hearing if streams != "picture" else None)
     assert bundle.memory == network.memory
-    assert ("analysis" in bundle.card) == (streams != "picture" or temporal != "none")
 
 
 @cache
@@ -287,7 +286,6 @@ def test_a_network_that_cannot_take_other_lengths_is_refused(altered: tuple[Path
 def test_bundles_from_before_state_and_hearing_go_on_loading(folders: Path, tmp_path: Path) -> None:
     record = json.loads((shipped() / "bundle.json").read_text())
     assert not {"hearing", "state"} & record.keys()
-    assert "analysis" not in Bundle.load(shipped()).card
     folder = Path(shutil.copytree(_folders("picture", "gru", folders), tmp_path / "bundle"))
     record = json.loads((folder / "bundle.json").read_text())
     del record["state"]

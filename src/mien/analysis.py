@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.arrays import FloatArray, Image, IntArray
+from mien.arrays import FloatArray, IntArray
 from mien.bundle import Bundle, Predictor, shipped
 from mien.calibration import Calibration
 from mien.faces.detection import Detector, Faces, Mtcnn, in_crop, in_still
 from mien.faces.tracking import Tracker
+from mien.following import Follower, Listening, hears, predict
+from mien.media.audio import read_sound
 from mien.media.frames import Frame, MediaInfo
 from mien.media.pictures import kind_of, read_picture
 from mien.media.video import Video
@@ -27,6 +29,8 @@ class FrameResult:
         faces: n boxes, landmarks and scores.
         predictions: n rows.
         cut: whether a new shot starts with this frame.
+        voice: (n,) how well each mouth moves with the sound, -1 to 1, NaN where not known; None where that
+            was not asked for.
     """
 
     frame: Frame
@@ -34,6 +38,7 @@ class FrameResult:
     faces: Faces
     predictions: Predictions
     cut: bool = False
+    voice: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,8 @@ def analyze(
 ) -> Analysis:
     """Return what is seen in a picture or video.
 
+    A network that remembers or hears follows each face through the video, with the video's sound.
+
     Args:
         path: a picture or a video file.
         predictor: a bundle; the one that ships with mien unless given.
@@ -141,21 +148,26 @@ def analyze(
         info = MediaInfo(path.name, "picture", width, height, float("nan"), float("nan"), 1, False)
         return _gathered(info, [still_result(Frame(0, float("nan"), image), predictor, detector)], predictor)
     with Video(path) as video:
-        return _gathered(video.info, frame_results(video, predictor, Tracker(detector)), predictor)
+        listening = Listening(read_sound(path) if hears(predictor) and video.info.sound else None)
+        results = frame_results(video, Tracker(detector), Follower(predictor, listening))
+        return _gathered(video.info, results, predictor)
 
 
-def frame_results(frames: Iterable[Frame], predictor: Predictor, tracker: Tracker) -> Iterator[FrameResult]:
+def frame_results(frames: Iterable[Frame], tracker: Tracker, follower: Follower) -> Iterator[FrameResult]:
     """Yield the result of each frame of one medium, in order; memory does not grow with its length.
+
+    Called again with the frames that come next and the same tracker and follower, it goes on where it
+    stopped.
 
     Args:
         frames: in presentation order.
-        predictor: what the faces are given to.
-        tracker: a fresh one; it keeps the faces apart.
+        tracker: keeps the faces apart; a fresh one for each medium.
+        follower: gives them to the network; a fresh one for each medium.
     """
     for frame in frames:
         tracked = tracker.update(frame.image, frame.seconds)
-        predictions = predict(predictor, frame.image, tracked.faces.landmarks)
-        yield FrameResult(frame, tracked.ids, tracked.faces, predictions, tracked.cut)
+        predictions, voice = follower.update(frame, tracked)
+        yield FrameResult(frame, tracked.ids, tracked.faces, predictions, tracked.cut, voice)
 
 
 def still_result(frame: Frame, predictor: Predictor, detector: Detector, crop: bool = False) -> FrameResult:
@@ -177,14 +189,6 @@ def still_result(frame: Frame, predictor: Predictor, detector: Detector, crop: b
         faces = in_still(detector, frame.image)
         faces = faces[np.argsort(faces.boxes[:, 0], kind="stable")]
     return FrameResult(frame, np.arange(len(faces)), faces, predict(predictor, frame.image, faces.landmarks))
-
-
-def predict(predictor: Predictor, image: Image, landmarks: FloatArray) -> Predictions:
-    """Return predictions for the faces of one picture, landmarks (n, 5, 2)."""
-    if not len(landmarks):
-        return Predictions({task: np.zeros((0, len(task)), np.float32) for task in predictor.tasks})
-    crops = [predictor.preprocessing.crop(image, points) for points in landmarks]
-    return predictor.predict(predictor.preprocessing.arrays(np.stack(crops)))
 
 
 def _gathered(info: MediaInfo, results: Iterable[FrameResult], predictor: Predictor) -> Analysis:

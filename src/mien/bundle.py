@@ -45,10 +45,6 @@ DEFAULT = "affect_fast"
 """Name of the bundle that ships with the package."""
 
 
-ALONE = "takes each face of each frame alone: what it shows is said without memory and to silence"
-"""What the card of a bundle that remembers or hears is given, as long as `predict` is what analysis asks."""
-
-
 class Predictor(Protocol):
     """Anything that turns prepared faces into Predictions.
 
@@ -142,10 +138,7 @@ class Bundle:
             **_field(folder, record, "card", dict),
             "sha256": digest,
         }
-        bundle = cls(preprocessing, tasks, card, network, hearing, _calibration(folder, record, tasks))
-        if bundle.memory or hearing is not None:
-            card["analysis"] = ALONE
-        return bundle
+        return cls(preprocessing, tasks, card, network, hearing, _calibration(folder, record, tasks))
 
     def showing(self, name: str) -> Self:
         """Return the same bundle with another task first; of several label sets the first is shown.

@@ -12,6 +12,7 @@ The folder, one form for whatever a project, another tool or a script gives:
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -202,12 +203,13 @@ def read_annotations(folder: Path) -> Annotations:
 def _traces(path: Path, marks: Mapping[Key, Mapping[str, int]]) -> Iterable[Trace]:
     """Yield the traces of a table; rows of one trace follow each other."""
     table = _table(path, TRACES)
-    keys = list(zip(*(table[name].to_pylist() for name in ("video", "annotator", "label")), strict=True))
+    named = (table[name].to_pylist() for name in ("video", "annotator", "label"))
+    keys: list[Key] = list(zip(*named, strict=True))
     seconds, values = table["time_s"].to_numpy(), table["value"].to_numpy()
     starts = [row for row in range(len(keys)) if row == 0 or keys[row] != keys[row - 1]]
     if len({keys[row] for row in starts}) < len(starts):
         raise InputError(f"{path}: rows of one trace do not follow each other")
-    for start, end in zip(starts, [*starts[1:], len(keys)], strict=True):
+    for start, end in pairwise([*starts, len(keys)]):
         yield Trace(*keys[start], seconds[start:end], values[start:end], marks.get(keys[start], {}))
 
 

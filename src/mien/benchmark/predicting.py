@@ -13,6 +13,7 @@ import numpy as np
 from mien.arrays import BoolArray, FloatArray, IntArray
 from mien.bundle import Bundle, Predictor
 from mien.errors import DatabaseError
+from mien.following import follows
 from mien.inputs import middle
 from mien.preparation.prepared import Prepared
 from mien.records import Predictions
@@ -65,7 +66,7 @@ def said(predictor: Predictor, data: Prepared, rows: IntArray) -> Iterator[Said]
         rows: (n,) rising; for a network that remembers, whole parts of the database.
     """
     last: tuple[tuple[int, int], dict[Task, FloatArray]] | None = None
-    if isinstance(predictor, Bundle) and (predictor.memory > 0 or predictor.hearing is not None):
+    if follows(predictor):
         pieces = _followed(predictor, data, rows)
     else:
         pieces = _single(predictor, data, rows)

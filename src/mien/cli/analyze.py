@@ -41,6 +41,12 @@ T = TypeVar("T")
     is_flag=True,
     help="The pictures are tight crops of one face each; use the whole picture where no face is found.",
 )
+@click.option("--voice", is_flag=True, help="Add a column: how well each mouth moves with the sound.")
+@click.option(
+    "--own-voice",
+    is_flag=True,
+    help="A network that hears is given the sound for the face that speaks alone, for others silence.",
+)
 @click.option("--csv", is_flag=True, help="Also write predictions.csv.")
 @click.option(
     "--overlay/--no-overlay", default=True, show_default=True, help="Write the annotated video or pictures."
@@ -62,6 +68,8 @@ def analyze(
     detector: str,
     every: int,
     crops: bool,
+    voice: bool,
+    own_voice: bool,
     csv: bool,
     overlay: bool,
     report: bool,
@@ -92,7 +100,8 @@ def analyze(
     _check_free(places, overwrite)
     if jobs:
         predictor = Bundle.load(bundle or shipped(), threads=1)
-        engine = Engine(predictor.showing(labels) if labels else predictor, _detector(detector), every)
+        shown = predictor.showing(labels) if labels else predictor
+        engine = Engine(shown, _detector(detector), every, voice, own_voice)
     for job, place in zip(jobs, places, strict=True):
         out = Output(place, overlay=overlay, report=report, csv=csv, overwrite=overwrite)
         try:

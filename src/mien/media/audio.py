@@ -23,9 +23,11 @@ sound does not, and the mix never clips. What is damaged or cut short is judged 
 a single damaged packet is a gap, more than one in ten or a cut is an error.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
@@ -35,7 +37,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from mien.arrays import IntArray
+from mien.arrays import BoolArray, FloatArray, IntArray
 from mien.errors import MediaError
 from mien.media.video import decoded, moving_streams, open_container, refuse_cut_index
 
@@ -58,6 +60,17 @@ FINE = {"internal_sample_fmt": "fltp"}
 """For libswresample: mix in floating point, since its mix of whole numbers may turn loud sound over."""
 
 Samples = NDArray[np.int16]
+
+
+class Heard(Protocol):
+    """Sound that can be asked what is heard when: of a file, or still coming."""
+
+    def between(self, start: float, end: float) -> tuple[FloatArray, BoolArray]:
+        """Return what is heard from `start` to `end`, in seconds on the pictures' clock.
+
+        Samples are in [-1, 1]; the mask tells where there really was sound, elsewhere samples are 0. Both
+        have round((end - start) x RATE) entries.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +98,33 @@ class Sound:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def between(self, start: float, end: float) -> tuple[FloatArray, BoolArray]:
+        """Return what is heard from `start` to `end`, as `Heard` says."""
+        return stretch(self.samples, 0, self.known, start, end)
+
+
+def stretch(
+    samples: IntArray, begin: int, known: IntArray, start: float, end: float
+) -> tuple[FloatArray, BoolArray]:
+    """Return a stretch of sound as `Heard.between` gives it.
+
+    Args:
+        samples: (n,) of 16 bits.
+        begin: the number of the first of them on the clock.
+        known: (m, 2) numbers on the clock: first and one after the last of each part with sound; rising.
+        start: seconds.
+        end: seconds.
+    """
+    first, count = round(start * RATE), round((end - start) * RATE)
+    heard, mask = np.zeros(count, np.float32), np.zeros(count, bool)
+    low, high = max(first, begin), min(first + count, begin + len(samples))
+    if low < high:
+        heard[low - first : high - first] = samples[low - begin : high - begin] / np.float32(32768)
+    near = slice(np.searchsorted(known[:, 1], first, "right"), np.searchsorted(known[:, 0], first + count))
+    for one, other in known[near].tolist():
+        mask[max(one - first, 0) : other - first] = True
+    return heard, mask
+
 
 def read_sound(path: Path) -> Sound:
     """Return the sound of a file; an empty one where it has none.
@@ -105,9 +145,12 @@ def read_sound(path: Path) -> Sound:
         zero = 0.0
         if not moving_streams(container) and stream.start_time and stream.time_base:
             zero = float(stream.start_time * stream.time_base)
-        tape = _Tape(_stated_samples(container))
+        tape, placing = Tape(_stated_samples(container)), Placing(str(path), zero)
         try:
-            for part in _parts(decoded(container, stream, path), zero, path):
+            for frame in decoded(container, stream, path):
+                for part in placing.add(frame):
+                    tape.write(*part)
+            for part in placing.finish():
                 tape.write(*part)
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(f"{path}: its sound cannot be decoded ({error})") from error
@@ -120,28 +163,50 @@ def _stated_samples(container: InputContainer) -> int:
     return round((min(max(seconds, 0), LONGEST) + SPARE) * RATE)
 
 
-def _parts(frames: Iterator[AudioFrame], zero: float, path: Path) -> Iterator[tuple[int, Samples]]:
-    """Yield resampled sound and the number of its first sample, which may be negative or overlap."""
-    run: _Run | None = None
-    for frame in frames:
+class Placing:
+    """Resamples decoded sound and says where it lies on the clock.
+
+    Args:
+        name: what messages call the file or stream.
+        zero: seconds of the time stamps that are 0 of the clock.
+        longest: seconds that are believed; a stamp beyond is damaged.
+    """
+
+    def __init__(self, name: str, zero: float = 0.0, longest: float = LONGEST) -> None:
+        self._name = name
+        self._zero = zero
+        self._longest = longest
+        self._run: _Run | None = None
+
+    def add(self, frame: AudioFrame) -> Iterator[tuple[int, Samples]]:
+        """Yield resampled sound and the number of its first sample, which may be negative or overlap.
+
+        Raises:
+            MediaError: the frame's time or rate is not to be believed.
+        """
+        run = self._run
         seconds = run.end if run else 0.0
         if frame.pts is not None and frame.time_base is not None:
-            seconds = float(frame.pts * frame.time_base) - zero
-        if seconds > LONGEST:
-            raise MediaError(f"{path}: a time stamp of its sound says {seconds / 3600:.0f} hours")
+            seconds = float(frame.pts * frame.time_base) - self._zero
+        if seconds > self._longest:
+            raise MediaError(f"{self._name}: a time stamp of its sound says {seconds / 3600:.0f} hours")
         if not RATES[0] <= frame.sample_rate <= RATES[1]:
-            raise MediaError(f"{path}: its sound states {frame.sample_rate} samples a second")
+            raise MediaError(f"{self._name}: its sound states {frame.sample_rate} samples a second")
         steady = run is not None and abs(seconds - run.end) <= TOLERANCE
         if run is None or not steady or not run.takes(frame):
-            if run is not None:
-                yield from run.finish()
+            yield from self.finish()
             if run is not None and steady:
                 run = _Run(frame, run.end, run.position)
             else:
                 run = _Run(frame, seconds, round(seconds * RATE))
+            self._run = run
         yield from run.add(frame)
-    if run is not None:
-        yield from run.finish()
+
+    def finish(self) -> Iterator[tuple[int, Samples]]:
+        """Yield what is still inside; what is added then begins anew."""
+        if self._run is not None:
+            run, self._run = self._run, None
+            yield from run.finish()
 
 
 class _Run:
@@ -194,41 +259,54 @@ def _kind(frame: AudioFrame) -> tuple[str, str, int]:
     return frame.format.name, frame.layout.name, frame.sample_rate
 
 
-class _Tape:
+class Tape:
     """Samples that are written from left to right, with gaps.
 
     Args:
         expected: how many samples there will probably be.
+        keep: how many of the newest are kept at least; older ones may be forgotten.
     """
 
-    def __init__(self, expected: int) -> None:
+    def __init__(self, expected: int, keep: float = math.inf) -> None:
         self._samples: Samples = np.zeros(max(expected, RATE), np.int16)
+        self._keep = keep
         self._known: list[tuple[int, int]] = []
-        self._end = 0
+        self._begin = 0
+        self.end = 0
 
     def write(self, position: int, samples: Samples) -> None:
         """Write samples at a position, except those where something is written already or before 0."""
-        samples = samples[max(self._end - position, 0) :]
+        samples = samples[max(self.end - position, 0) :]
         if not len(samples):
             return
-        start = max(position, self._end)
+        start = max(position, self.end)
         end = start + len(samples)
-        if end > len(self._samples):
-            self._grow(end)
-        self._samples[start:end] = samples
+        if end > self._begin + len(self._samples):
+            self._make_room(end)
+        self._samples[start - self._begin : end - self._begin] = samples
         if self._known and self._known[-1][1] == start:
             start = self._known.pop()[0]
         self._known.append((start, end))
-        self._end = end
+        self.end = end
 
-    def _grow(self, end: int) -> None:
-        """Make room up to `end` and as much again; gaps are not touched, so they need no memory."""
-        samples: Samples = np.zeros(2 * end, np.int16)
+    def _make_room(self, end: int) -> None:
+        """Forget what is old, and make room up to `end` and as much again.
+
+        Gaps are not touched, so they need no memory.
+        """
+        begin = int(max(self._begin, end - self._keep))
+        samples: Samples = np.zeros(2 * (end - begin), np.int16)
+        self._known = [(max(first, begin), last) for first, last in self._known if last > begin]
         for first, last in self._known:
-            samples[first:last] = self._samples[first:last]
-        self._samples = samples
+            samples[first - begin : last - begin] = self._samples[first - self._begin : last - self._begin]
+        self._samples, self._begin = samples, begin
+
+    def between(self, start: float, end: float) -> tuple[FloatArray, BoolArray]:
+        """Return what is heard from `start` to `end` and where that is known; see `Heard`."""
+        known = np.array(self._known, np.int64).reshape(-1, 2)
+        return stretch(self._samples[: self.end - self._begin], self._begin, known, start, end)
 
     def sound(self) -> Sound:
-        """Return what was written."""
-        self._samples.resize(self._end, refcheck=False)
+        """Return what was written; nothing of it may have been forgotten. The tape is not used afterwards."""
+        self._samples.resize(self.end, refcheck=False)
         return Sound(self._samples, np.array(self._known, np.int64).reshape(-1, 2))

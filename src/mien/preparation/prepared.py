@@ -32,12 +32,15 @@ from mien.databases.names import TEXT, Names
 from mien.errors import DatabaseError, MienError
 from mien.hearing import Hearing
 from mien.inputs import Preprocessing
-from mien.media.audio import RATE
+from mien.media.audio import stretch
 
 FORMAT = 2
 
 MARGIN = 8
 """Pixels stored beyond the network's crop at each side, for shifting and turning in training."""
+
+
+NOWHERE = np.zeros((0, 2), np.int64)
 
 
 class Crops:
@@ -131,19 +134,8 @@ class Sounds:
         Both have round((end - start) x 16,000) entries. Where nothing was recorded, before, after and
         in gaps, and for a file that is not here, samples are 0 and the mask is False.
         """
-        count = round((end - start) * RATE)
-        samples, known = np.zeros(count, np.float32), np.zeros(count, bool)
-        if file not in self._places:
-            return samples, known
-        place, length, begin, ranges = self._places[file]
-        first = round(start * RATE)
-        low, high = max(first, begin), min(first + count, begin + length)
-        if low < high:
-            heard = self._data[place + low - begin : place + high - begin]
-            samples[low - first : high - first] = heard / np.float32(32768)
-        for a, b in ranges:
-            known[max(a - first, 0) : max(b - first, 0)] = True
-        return samples, known
+        place, length, begin, ranges = self._places.get(file, (0, 0, 0, NOWHERE))
+        return stretch(self._data[place : place + length], begin, ranges, start, end)
 
 
 @dataclass(frozen=True)

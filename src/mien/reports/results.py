@@ -24,6 +24,8 @@ from mien.errors import MediaError
 from mien.faces.detection import Detector
 from mien.faces.tracking import Tracker
 from mien.files import whole_folder
+from mien.following import ALONE, Follower, Listening, follows, hears
+from mien.media.audio import Heard, read_sound
 from mien.media.frames import Frame, MediaInfo
 from mien.media.pictures import read_picture
 from mien.media.writer import VideoWriter
@@ -56,11 +58,30 @@ class Output:
 
 @dataclass(frozen=True)
 class Engine:
-    """What analyses: a predictor, a detector and how often it searches the whole frame."""
+    """What analyses.
+
+    Attributes:
+        predictor: what the faces are given to.
+        detector: finds them.
+        every: frames after which it searches the whole frame again, at most.
+        voice: whether to tell how well each mouth moves with the sound.
+        own: whether faces that are not the one that speaks are given silence.
+    """
 
     predictor: Predictor
     detector: Detector
     every: int
+    voice: bool = False
+    own: bool = False
+
+    def follower(self, sound: Heard | None) -> Follower:
+        """Return a fresh follower of the faces of one medium with its sound."""
+        return Follower(self.predictor, Listening(sound, self.voice, self.own))
+
+    @property
+    def listens(self) -> bool:
+        """Whether sound is of use."""
+        return self.voice or hears(self.predictor)
 
 
 def write_video(
@@ -71,7 +92,7 @@ def write_video(
     Args:
         info: of the video or camera.
         frames: its frames, perhaps through a progress bar.
-        sound: the file whose sound goes into the overlay; None for a camera or a silent file.
+        sound: the file whose sound is heard and goes into the overlay; None for a camera or a silent file.
         engine: what analyses.
         out: what to write, and where.
 
@@ -79,7 +100,8 @@ def write_video(
         MediaError: the video breaks off; nothing is written.
         OutputError: the folder cannot be written; nothing is left behind.
     """
-    gatherer = Gatherer(info, engine.predictor.card, engine.detector.name)
+    follower = engine.follower(read_sound(sound) if sound is not None and engine.listens else None)
+    gatherer = Gatherer(info, card_of(engine.predictor, follower.told), engine.detector.name)
     start = None
     with whole_folder(out.folder, RECORD if out.overwrite else "") as place:
         with ExitStack() as stack:
@@ -87,7 +109,7 @@ def write_video(
             writer = None
             if out.overlay:
                 writer = stack.enter_context(VideoWriter(place / "overlay.mp4", info, sound))
-            for result in frame_results(frames, engine.predictor, Tracker(engine.detector, engine.every)):
+            for result in frame_results(frames, Tracker(engine.detector, engine.every), follower):
                 table.write(info.name, result)
                 gatherer.take_frame(result)
                 if writer:
@@ -95,7 +117,7 @@ def write_video(
         if writer:
             start = writer.start
         summary = gatherer.summary()
-        _finish(place, out, engine, summary, "overlay.mp4" if out.overlay else None, start)
+        finish(place, out, engine, summary, "overlay.mp4" if out.overlay else None, start)
     return summary
 
 
@@ -116,7 +138,8 @@ def write_pictures(name: str, paths: Iterable[Path], engine: Engine, out: Output
         OutputError: the folder cannot be written; nothing is left behind.
     """
     info = MediaInfo(name, "picture", 0, 0, float("nan"), float("nan"), 0, False)
-    gatherer = Gatherer(info, engine.predictor.card, engine.detector.name)
+    told = ALONE if follows(engine.predictor) else ""
+    gatherer = Gatherer(info, card_of(engine.predictor, told), engine.detector.name)
     with whole_folder(out.folder, RECORD if out.overwrite else "") as place:
         with _table(place, engine.predictor) as table:
             for path, image in _readable(paths, gatherer):
@@ -129,22 +152,31 @@ def write_pictures(name: str, paths: Iterable[Path], engine: Engine, out: Output
         summary = gatherer.summary()
         if not summary.frames:
             raise MediaError("; ".join(summary.problems) or f"{name}: no pictures")
-        _finish(place, out, engine, summary)
+        finish(place, out, engine, summary)
     return summary
 
 
-def _table(place: Path, predictor: Predictor) -> TableWriter:
-    """Return the writer of predictions.parquet, with the bundle's name and hash in its metadata."""
-    metadata = {
+def card_of(predictor: Predictor, told: str) -> dict[str, object]:
+    """Return a predictor's card, with how faces were given to it where that is not each alone."""
+    return {**predictor.card, **({"analysis": told} if told else {})}
+
+
+def metadata_of(predictor: Predictor) -> dict[str, str]:
+    """Return what a table of predictions says of where it comes from: versions, the bundle and its hash."""
+    return {
         "mien": version("mien"),
         "bundle": str(predictor.card.get("name", "")),
         "bundle_sha256": str(predictor.card.get("sha256", "")),
     }
+
+
+def _table(place: Path, predictor: Predictor) -> TableWriter:
+    """Return the writer of predictions.parquet."""
     path = place / "predictions.parquet"
-    return TableWriter(path, predictor.tasks, metadata, predictor.calibration)
+    return TableWriter(path, predictor.tasks, metadata_of(predictor), predictor.calibration)
 
 
-def _finish(
+def finish(
     place: Path,
     out: Output,
     engine: Engine,
@@ -152,7 +184,19 @@ def _finish(
     media: str | None = None,
     media_start: float | None = None,
 ) -> None:
-    """Write what is made from the finished table: CSV, report and record."""
+    """Write what is made from the finished table: CSV, report and record.
+
+    Args:
+        place: the result folder, with predictions.parquet in it.
+        out: what to write.
+        engine: what analysed.
+        summary: of the medium.
+        media: name of a video in the folder that the report plays.
+        media_start: the time of the table at which that video's own clock is 0.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
     table = place / "predictions.parquet"
     if out.csv:
         write_csv(table, place / "predictions.csv")
