@@ -65,6 +65,7 @@ class Rule:
         measure: how open a mouth looks.
         tremor: standard deviation of its changes that is put down to noise, so that a mouth that hardly
             changes does not speak, in the unit of `measure`; talkers have 0.04 to 0.11, still faces 0.02.
+        hum: the same of the level's changes in decibels, so that steady noise is no voice; speech has 6 to 9.
     """
 
     span: float = 2.0
@@ -74,6 +75,7 @@ class Rule:
     lags: tuple[float, ...] = (-0.04, -0.02, 0.0, 0.02, 0.04, 0.06)
     measure: Measure = contrast
     tremor: float = 0.02
+    hum: float = 1.0
 
     @property
     def wait(self) -> float:
@@ -106,8 +108,8 @@ class Voices:
     def update(self, image: Image, landmarks: FloatArray, ids: IntArray, seconds: float) -> FloatArray:
         """Return how well each face's mouth moves with the sound, (n,) float32 in [-1, 1].
 
-        NaN where that is not known: less than `rule.least` seconds of face and sound, only silence, a sound
-        that does not change at all, or a frame without time. A time that does not advance begins all anew.
+        NaN where that is not known: less than `rule.least` seconds of face and sound, only silence, or a
+        frame without time. A time that does not advance begins all anew.
 
         Args:
             image: (height, width, 3) BGR.
@@ -180,8 +182,8 @@ def agreement(
     """Return the greatest correlation over the lags of changes of courses and of levels, (n,) float32.
 
     Pearson's, over the frames of the span whose changes are known, the sound's at every lag, with
-    `rule.tremor` ** 2 added to the mouth's variance. NaN where these are fewer than `rule.least` seconds of
-    frames, or where there is no variance.
+    `rule.tremor` ** 2 added to the mouth's variance and `rule.hum` ** 2 to the sound's. NaN where these are
+    fewer than `rule.least` seconds of frames, or where there is no variance.
 
     Args:
         times: (frames,) seconds, rising.
@@ -208,7 +210,7 @@ def agreement(
     sounds = np.where(known[:, None], sounds - sounds.sum(axis=2, keepdims=True) / count[:, None], 0)
     shared = (sounds @ mouths[:, :, None])[:, :, 0]
     moved = np.sum(mouths**2, axis=1, keepdims=True) + count * rule.tremor**2
-    power = moved * np.sum(sounds**2, axis=2)
+    power = moved * (np.sum(sounds**2, axis=2) + count * rule.hum**2)
     enough = (known * steps).sum(axis=1) >= rule.least - 1e-6
     told = enough & (power > 1e-9).all(axis=1)
     best = np.max(shared / np.sqrt(np.where(power > 0, power, 1)), axis=1)
