@@ -2,6 +2,7 @@
 
 from mien.cli import (
     analyze,
+    building,
     calibrating,
     databases,
     deriving,
@@ -16,6 +17,7 @@ from mien.cli.main import main
 
 __all__ = [
     "analyze",
+    "building",
     "calibrating",
     "databases",
     "deriving",
