@@ -2,19 +2,23 @@
 
 import base64
 import json
+import os
 import re
+import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 FLAGS = (
     "--headless",
@@ -32,11 +36,12 @@ FLAGS = (
 class Browser:
     """One browser window that keeps account of what its pages say and ask for."""
 
-    def __init__(self, driver: webdriver.Chrome) -> None:
+    def __init__(self, driver: webdriver.Chrome, profile: str = "") -> None:
         self._driver = driver
+        self._profile = profile
 
-    def open(self, page: Path, width: int = 1280, height: int = 900, theme: str = "light") -> None:
-        """Open a file at a size and in a colour scheme, and forget what was said before."""
+    def open(self, page: Path | str, width: int = 1280, height: int = 900, theme: str = "light") -> None:
+        """Open a file or address at a size and in a colour scheme, and forget what was said before."""
         self._driver.get_log("browser")
         self._driver.get_log("performance")
         self._send(
@@ -46,7 +51,7 @@ class Browser:
         self._send(
             "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
         )
-        self._driver.get(page.as_uri())
+        self._driver.get(page if isinstance(page, str) else page.as_uri())
         self.settle()
 
     def settle(self) -> None:
@@ -100,6 +105,37 @@ class Browser:
         ActionChains(self._driver, duration=0).send_keys(keys).perform()
         self.settle()
 
+    def move(self, x: float, y: float) -> None:
+        """Move the pointer to a place in the window, as a mouse does."""
+        self._send("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+
+    def tab(self) -> str:
+        """Open a second tab and go to it; return the name of the one before, for `back_to`."""
+        before = str(self._driver.current_window_handle)
+        self._driver.switch_to.new_window("tab")
+        return before
+
+    def back_to(self, tab: str, *, closing: bool = False) -> None:
+        """Go to another tab, closing this one if asked."""
+        if closing:
+            self._driver.close()
+        self._driver.switch_to.window(tab)
+
+    def until(self, script: str, seconds: float = 20.0) -> Any:
+        """Return what a script returns once that is true of it; fail where it never is."""
+        return WebDriverWait(self._driver, seconds, 0.05).until(lambda driver: driver.execute_script(script))
+
+    def wait_for(self, script: str) -> Any:
+        """Return what a script hands to its last argument."""
+        return self._driver.execute_async_script(script)
+
+    def kill(self) -> None:
+        """End the browser at once, as a crash does."""
+        for line in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if self._profile.encode() in line.read_bytes():
+                    os.kill(int(line.parent.name), signal.SIGKILL)
+
     def complaints(self) -> list[str]:
         """Return the errors and warnings of the console since the page was opened."""
         return [entry["message"] for entry in self._driver.get_log("browser")]
@@ -132,9 +168,10 @@ class Browser:
 
 
 @contextmanager
-def chromium(program: str, driver: str) -> Iterator[Browser]:
-    """Give a fresh browser with a profile of its own; it is closed at the end."""
-    with tempfile.TemporaryDirectory() as profile:
+def chromium(program: str, driver: str, profile: Path | None = None) -> Iterator[Browser]:
+    """Give a fresh browser with a profile of its own, or one that stays; it is closed at the end."""
+    with tempfile.TemporaryDirectory() as passing:
+        profile = profile or Path(passing)
         options = Options()
         options.binary_location = program
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -142,6 +179,7 @@ def chromium(program: str, driver: str) -> Iterator[Browser]:
             options.add_argument(flag)
         window = webdriver.Chrome(options=options, service=Service(driver))
         try:
-            yield Browser(window)
+            yield Browser(window, str(profile))
         finally:
-            window.quit()
+            with suppress(WebDriverException):  # it may have been killed
+                window.quit()

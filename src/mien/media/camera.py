@@ -1,24 +1,21 @@
-"""Frames of a live camera, always the newest: a slow consumer loses frames, never time."""
+"""Frames of a live camera, always the newest."""
 
 import math
 import time
-from collections.abc import Iterator
-from threading import Condition, Thread
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import cv2
 
 from mien.arrays import Image
 from mien.errors import MediaError
-from mien.media.frames import Frame, MediaInfo
+from mien.media.frames import MediaInfo
+from mien.media.live import Arrival, Live
 
 
-class Camera:
-    """A camera: what is known of it, and its frames until the `with` block is left.
+class Camera(Live):
+    """A camera: what is known of it, and its frames until the `with` block is left; it has no sound.
 
-    `Frame.seconds` is the monotonic time since the first frame arrived; `Frame.number` counts what the
-    camera gave, so a gap tells of frames that were dropped.
+    `Frame.seconds` is the monotonic time since the first frame arrived.
 
     Args:
         index: 0 for the first camera.
@@ -28,54 +25,34 @@ class Camera:
     """
 
     def __init__(self, index: int = 0) -> None:
-        self._name = f"camera {index}"
+        super().__init__(f"camera {index}")
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else it writes to stderr
         try:
             self._capture = cv2.VideoCapture(index)
-            found, image = cast("tuple[bool, Image]", self._capture.read())
+            found, self._first = cast("tuple[bool, Image]", self._capture.read())
         finally:
             cv2.utils.logging.setLogLevel(level)
         if not found:
             reason = "gives no picture" if self._capture.isOpened() else "no such camera"
             self._capture.release()
             raise MediaError(f"{self._name}: {reason}")
-        height, width = image.shape[:2]
+        height, width = self._first.shape[:2]
         rate = self._capture.get(cv2.CAP_PROP_FPS) or math.nan
         self.info = MediaInfo(self._name, "camera", width, height, rate, math.nan, 0, sound=False)
-        self._newest: Frame | None = None
-        self._changed = Condition()
-        self._ended = False
-        self._thread = Thread(target=self._read, args=(image,), name="mien-camera", daemon=True)
-        self._thread.start()
+        self._start(math.inf)
 
-    def __enter__(self) -> Self:
-        return self
+    def _read(self) -> None:
+        start, number, found, image = time.monotonic(), 0, True, self._first
+        try:
+            while found and not self._stopping:
+                self._put(self._came(number, start, image))
+                found, image = cast("tuple[bool, Image]", self._capture.read())
+                number += 1
+        finally:
+            self._capture.release()
+        if not found and not self._stopping:
+            raise MediaError(f"{self._name}: stopped giving pictures")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended = True
-        self._thread.join(timeout=2.0)  # a driver may hang
-
-    def __iter__(self) -> Iterator[Frame]:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._newest is not None or self._ended)
-                frame, self._newest = self._newest, None
-            if frame is None:
-                raise MediaError(f"{self._name}: stopped giving pictures")
-            yield frame
-
-    def _read(self, image: Image) -> None:
-        """Keep the newest frame until the camera or the consumer stops."""
-        start, number, found = time.monotonic(), 0, True
-        while found and not self._ended:
-            with self._changed:
-                self._newest = Frame(number, time.monotonic() - start, image)
-                self._changed.notify()
-            found, image = cast("tuple[bool, Image]", self._capture.read())
-            number += 1
-        self._capture.release()
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
+    def _came(self, number: int, start: float, image: Image) -> Arrival:
+        now = time.monotonic()
+        return Arrival(number, now - start, now, lambda: image)

@@ -105,7 +105,7 @@ def write_video(
     start = None
     with whole_folder(out.folder, RECORD if out.overwrite else "") as place:
         with ExitStack() as stack:
-            table = stack.enter_context(_table(place, engine.predictor))
+            table = stack.enter_context(_table(place, engine.predictor, engine.voice))
             writer = None
             if out.overlay:
                 writer = stack.enter_context(VideoWriter(place / "overlay.mp4", info, sound))
@@ -170,10 +170,10 @@ def metadata_of(predictor: Predictor) -> dict[str, str]:
     }
 
 
-def _table(place: Path, predictor: Predictor) -> TableWriter:
+def _table(place: Path, predictor: Predictor, voice: bool = False) -> TableWriter:
     """Return the writer of predictions.parquet."""
     path = place / "predictions.parquet"
-    return TableWriter(path, predictor.tasks, metadata_of(predictor), predictor.calibration)
+    return TableWriter(path, predictor.tasks, metadata_of(predictor), predictor.calibration, voice)
 
 
 def finish(

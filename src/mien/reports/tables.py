@@ -62,16 +62,114 @@ _MUSCLES = {
 """What the Facial Action Coding System calls each action unit, by its number."""
 
 
+class Rows:
+    """Gathers the rows of frames, and makes tables of them: the one way from results to columns.
+
+    Of several tasks of one behaviour the first is taken, since that is what analysis shows.
+
+    Args:
+        tasks: what the bundle has learned; each written task gives its columns, others give none.
+        metadata: kept in the schema beside mien's own version: the bundle's name, its hash.
+        calibration: of the bundle, where it has one.
+        voice: whether there is a column that tells how well each mouth moves with the sound.
+
+    Attributes:
+        schema: of every table; with the metadata.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        metadata: Mapping[str, str] | None = None,
+        calibration: Calibration | None = None,
+        voice: bool = False,
+    ) -> None:
+        self._tasks = written(tasks)
+        self._calibration = calibration
+        self._voice = voice
+        self._bounded = [task for task in self._tasks if calibration and calibration.has_intervals(task)]
+        schema = columns(tasks, calibration, voice)
+        self.schema = schema.with_metadata({"mien": version("mien"), **(metadata or {})})
+        self._keys: list[tuple[str, int | None, int, float | None]] = []
+        self._numbers: list[FloatArray] = []
+        self._named = [*_BOX, "detection", *(name for task in self._tasks for name in names(task))]
+        self._named += [name for task in self._bounded for name in bounds(task)]
+        self._named += ["voice"] * voice
+        self._absent = np.full(len(self._named), np.nan, np.float32)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, video: str, result: FrameResult) -> None:
+        """Add the rows of one frame: one per face, or one that says that there was none.
+
+        Args:
+            video: name of the file that the frame comes from.
+            result: the frame's faces and predictions.
+
+        Raises:
+            ValueError: the result holds no predictions of a task that there are columns for.
+        """
+        frame, seconds = result.frame.number, result.frame.seconds
+        time = None if np.isnan(seconds) else float(seconds)
+        if not len(result.ids):
+            self._keys.append((video, None, frame, time))
+            self._numbers.append(self._absent)
+        else:
+            measured = self._measured(result)
+            self._keys.extend((video, int(face), frame, time) for face in result.ids)
+            self._numbers.extend(measured)
+
+    def _measured(self, result: FrameResult) -> FloatArray:
+        """Return the numbers of each face of a frame, (n, columns), in the order of their names."""
+        missing = [task.name for task in self._tasks if task not in result.predictions.values]
+        if missing:
+            raise ValueError(f"frame {result.frame.number}: no predictions of {', '.join(missing)}")
+        parts = [result.faces.boxes, result.faces.scores[:, None]]
+        said = result.predictions.values
+        parts += [said[task] for task in self._tasks]
+        if self._calibration is not None:
+            intervals = [self._calibration.intervals(task, said) for task in self._bounded]
+            parts += [ends.reshape(len(ends), -1) for ends in intervals]
+        if self._voice:
+            unknown = np.full(len(result.ids), np.nan, np.float32)
+            parts.append((unknown if result.voice is None else result.voice)[:, None])
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def take(self) -> pa.Table:
+        """Return the rows gathered so far as a table of one chunk, and forget them."""
+        video, face, frame, time = zip(*self._keys, strict=True) if self._keys else ((), (), (), ())
+        numbers = np.array(self._numbers, np.float32).reshape(-1, len(self._named))
+        found = {
+            "video": pa.array(video, pa.string()),
+            "face": pa.array(face, pa.int32()),
+            "frame": pa.array(frame, pa.int32()),
+            "time_s": pa.array(time, pa.float64()),
+        }
+        for name, values in zip(self._named, numbers.T, strict=True):
+            found[name] = pa.array(values, pa.float32(), from_pandas=True)
+        start = 5
+        for task in self._tasks:
+            said = numbers[:, start : start + len(task)]
+            start += len(task)
+            if task.behaviour == "expression":
+                found["expression"] = _winners(task, said)
+            if self._calibration is not None:
+                found |= _doubts(task, said, self._calibration)
+        self._keys.clear()
+        self._numbers.clear()
+        return pa.table([found[name] for name in self.schema.names], schema=self.schema)
+
+
 class TableWriter:
     """Writes results to Parquet as they come; the file appears whole, or not at all.
 
-    Of several tasks of one behaviour the first is written, since that is what analysis shows.
-
     Args:
         path: the Parquet file; one that exists is replaced.
-        tasks: what the bundle has learned; each written task gives its columns, others give none.
+        tasks: what the bundle has learned, as for `Rows`.
         metadata: kept in the file beside mien's own version: the bundle's name, its hash.
         calibration: of the bundle, where it has one.
+        voice: whether there is a column that tells how well each mouth moves with the sound.
 
     Raises:
         OutputError: the place cannot be written, or the disk is full.
@@ -83,24 +181,15 @@ class TableWriter:
         tasks: tuple[Task, ...],
         metadata: Mapping[str, str] | None = None,
         calibration: Calibration | None = None,
+        voice: bool = False,
     ) -> None:
         self._path = path
-        self._tasks = written(tasks)
-        self._calibration = calibration
-        self._bounded = [task for task in self._tasks if calibration and calibration.has_intervals(task)]
-        schema = columns(tasks, calibration)
-        self._schema = schema.with_metadata({"mien": version("mien"), **(metadata or {})})
-        self._keys: list[tuple[str, int | None, int, float | None]] = []
-        self._numbers: list[FloatArray] = []
-        bounds = 2 * sum(map(len, self._bounded))
-        self._absent = np.full(5 + sum(map(len, self._tasks)) + bounds, np.nan, np.float32)
+        self._rows = Rows(tasks, metadata, calibration, voice)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             temporary = stack.enter_context(whole_file(self._path))
-            self._writer = stack.enter_context(
-                pq.ParquetWriter(temporary, self._schema, compression="zstd", write_page_index=True)
-            )
+            self._writer = stack.enter_context(parquet_writer(temporary, self._rows.schema))
             stack.push(self._finish)
             self._stack = stack.pop_all()
         return self
@@ -114,71 +203,20 @@ class TableWriter:
         self._stack.__exit__(kind, error, trace)
 
     def write(self, video: str, result: FrameResult) -> None:
-        """Add the rows of one frame: one per face, or one that says that there was none.
-
-        Args:
-            video: name of the file that the frame comes from.
-            result: the frame's faces and predictions.
-
-        Raises:
-            ValueError: the result holds no predictions of a task that the table was opened for.
-        """
-        frame, seconds = result.frame.number, result.frame.seconds
-        time = None if np.isnan(seconds) else float(seconds)
-        if not len(result.ids):
-            self._keys.append((video, None, frame, time))
-            self._numbers.append(self._absent)
-        else:
-            self._keys.extend((video, int(face), frame, time) for face in result.ids)
-            self._numbers.extend(self._measured(result))
-        if len(self._keys) >= ROWS_PER_GROUP:
-            self._flush()
-
-    def _measured(self, result: FrameResult) -> FloatArray:
-        """Return the numbers of each face of a frame, (n, columns): box, detection, tasks, intervals."""
-        missing = [task.name for task in self._tasks if task not in result.predictions.values]
-        if missing:
-            raise ValueError(f"frame {result.frame.number}: no predictions of {', '.join(missing)}")
-        parts = [result.faces.boxes, result.faces.scores[:, None]]
-        said = result.predictions.values
-        parts += [said[task] for task in self._tasks]
-        if self._calibration is not None:
-            intervals = [self._calibration.intervals(task, said) for task in self._bounded]
-            parts += [ends.reshape(len(ends), -1) for ends in intervals]
-        return np.concatenate(parts, axis=1, dtype=np.float32)
-
-    def _flush(self) -> None:
-        """Write what is held in memory as one row group."""
-        if not self._keys:
-            return
-        video, face, frame, time = zip(*self._keys, strict=True)
-        numbers = np.stack(self._numbers)
-        found = {
-            "video": pa.array(video, pa.string()),
-            "face": pa.array(face, pa.int32()),
-            "frame": pa.array(frame, pa.int32()),
-            "time_s": pa.array(time, pa.float64()),
-        }
-        named = [*_BOX, "detection", *(name for task in self._tasks for name in names(task))]
-        named += [name for task in self._bounded for name in bounds(task)]
-        for name, values in zip(named, numbers.T, strict=True):
-            found[name] = pa.array(values, pa.float32(), from_pandas=True)
-        start = 5
-        for task in self._tasks:
-            said = numbers[:, start : start + len(task)]
-            start += len(task)
-            if task.behaviour == "expression":
-                found["expression"] = _winners(task, said)
-            if self._calibration is not None:
-                found |= _doubts(task, said, self._calibration)
-        self._writer.write_table(pa.table([found[name] for name in self._schema.names], schema=self._schema))
-        self._keys.clear()
-        self._numbers.clear()
+        """Add the rows of one frame, as `Rows.add` does."""
+        self._rows.add(video, result)
+        if len(self._rows) >= ROWS_PER_GROUP:
+            self._writer.write_table(self._rows.take())
 
     def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
         """Write the last rows when all went well."""
-        if kind is None:
-            self._flush()
+        if kind is None and len(self._rows):
+            self._writer.write_table(self._rows.take())
+
+
+def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return the opened writer of a table of predictions; each table it is given becomes a row group."""
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_index=True)
 
 
 def written(tasks: Sequence[Task]) -> tuple[Task, ...]:
@@ -203,7 +241,7 @@ def bounds(task: Task) -> tuple[str, ...]:
     return tuple(f"{label}_{end}" for label in task.labels for end in ("low", "high"))
 
 
-def columns(tasks: Sequence[Task], calibration: Calibration | None = None) -> pa.Schema:
+def columns(tasks: Sequence[Task], calibration: Calibration | None = None, voice: bool = False) -> pa.Schema:
     """Return the schema of a table of predictions; each field's metadata holds its description.
 
     A field of a task also says its `behaviour` and its `label`, so that a reader need not take
@@ -212,6 +250,7 @@ def columns(tasks: Sequence[Task], calibration: Calibration | None = None) -> pa
     Args:
         tasks: what the bundle has learned; of several tasks of one behaviour the first counts.
         calibration: of the bundle, where it has one.
+        voice: whether there is a column that tells how well each mouth moves with the sound.
     """
     fields = [
         _field("video", pa.string(), "name of the file"),
@@ -232,6 +271,9 @@ def columns(tasks: Sequence[Task], calibration: Calibration | None = None) -> pa
             fields.append(_field(name, pa.float32(), _description(task, label), task, label))
         if calibration is not None:
             fields += _doubt_fields(task, calibration)
+    if voice:
+        said = "how well the mouth moves with the sound, -1 to 1; null where not known"
+        fields.append(_field("voice", pa.float32(), said))
     return pa.schema(fields)
 
 

@@ -1,0 +1,1 @@
+"""Faces watched as they come: the loop, the page in the browser, the recording."""
