@@ -28,6 +28,7 @@ from mien.databases.layout import PICTURES
 from mien.errors import InputError, MienError
 from mien.faces.detection import Mtcnn
 from mien.faces.tracking import Tracker
+from mien.following import Follower
 from mien.media.pictures import read_picture
 from mien.media.video import Video
 
@@ -149,7 +150,7 @@ def followed(predictor: Predictor, path: Path) -> tuple[dict[str, FloatArray], i
     """
     courses: dict[str, list[FloatArray]] = {}
     with Video(path) as video:
-        for result in frame_results(video, predictor, Tracker(Mtcnn())):
+        for result in frame_results(video, Tracker(Mtcnn()), Follower(predictor)):
             for row in np.flatnonzero(result.ids == 0):
                 for task, values in result.predictions.values.items():
                     courses.setdefault(task.name, []).append(values[row])

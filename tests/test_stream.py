@@ -121,6 +121,23 @@ def test_a_file_is_played_at_its_own_pace(tmp_path: Path) -> None:
         assert heard(sound_of(stream), 0.5) == pytest.approx(0.5, abs=0.001)
 
 
+def test_a_file_that_holds_sound_and_pictures_apart_is_played_evenly(tmp_path: Path) -> None:
+    whole = make_video(tmp_path / "w.ts", frames=75, sound=True, hear=clicks(*PLACES)).read_bytes()
+    pieces = [whole[place : place + 188] for place in range(0, len(whole), 188)]
+    block = len(pieces) // 5
+
+    def sound_first(piece: bytes) -> bool:
+        return int.from_bytes(piece[1:3], "big") & 0x1FFF == 0x100  # the number of the pictures' stream
+
+    path = tmp_path / "v.ts"
+    blocks = [sorted(pieces[n : n + block], key=sound_first) for n in range(0, len(pieces), block)]
+    path.write_bytes(b"".join(b"".join(pieces) for pieces in blocks))
+    with Stream(str(path)) as stream:
+        frames = watched(stream)
+        assert len(frames) > 40, "pictures that wait for the sound before them come all at once"
+        np.testing.assert_array_equal(sound_of(stream).samples, read_sound(path).samples)
+
+
 KINDS = {
     "plain.mp4": {"frames": 50, "sound": True},
     "plain.ts": {"frames": 50, "sound": True},

@@ -141,13 +141,15 @@ class Browser:
         return [entry["message"] for entry in self._driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """Return the addresses asked for since the page was opened, without those inside the page."""
+        """Return the addresses asked for since the page was opened, without its own and the browser's."""
         found = []
         for entry in self._driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 found.append(message["params"]["request"]["url"])
-        return [address for address in found if not address.startswith(("data:", "chrome:"))]
+        return [
+            address for address in found if not address.startswith(("data:", "chrome:", "chrome-untrusted:"))
+        ]
 
     def picture(self, path: Path, *, whole: bool = False) -> None:
         """Save a picture of the window, or of the whole page."""

@@ -66,10 +66,7 @@ def said(predictor: Predictor, data: Prepared, rows: IntArray) -> Iterator[Said]
         rows: (n,) rising; for a network that remembers, whole parts of the database.
     """
     last: tuple[tuple[int, int], dict[Task, FloatArray]] | None = None
-    if follows(predictor):
-        pieces = _followed(predictor, data, rows)
-    else:
-        pieces = _single(predictor, data, rows)
+    pieces = _followed(predictor, data, rows) if follows(predictor) else _single(predictor, data, rows)
     for piece, values in pieces:
         seen = data.index.columns["picture"][piece] == 1
         faces = np.stack([data.index.video.codes[piece], data.index.face.codes[piece]], axis=1)

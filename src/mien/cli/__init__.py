@@ -1,6 +1,7 @@
 """The command line. Heavy modules are imported inside the commands, so that help is instant."""
 
 from mien.cli import (
+    agreeing,
     analyze,
     building,
     calibrating,
@@ -18,6 +19,7 @@ from mien.cli import (
 from mien.cli.main import main
 
 __all__ = [
+    "agreeing",
     "analyze",
     "building",
     "calibrating",

@@ -24,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,7 +44,7 @@ from mien.media.audio import Placing, Samples
 from mien.media.frames import MediaInfo
 from mien.media.live import Arrival, Live, silence
 from mien.media.tape import RollingSound
-from mien.media.video import CONTAINERS, _pixels, _turn, _upright, moving_streams, open_container, packets
+from mien.media.video import CONTAINERS, moving_streams, open_container, packets, pixels_of, turn_of, upright
 
 PROTOCOLS = {
     "http": "http,tcp",
@@ -80,6 +81,9 @@ DRIFT = 0.01
 
 LEAP = 10.0
 """Seconds; what comes later than this is on another clock."""
+
+INTERLEAVED = 1.0
+"""Seconds by which a file may hold sound and pictures of one time apart."""
 
 HEARD_AHEAD = 1.0
 """Seconds of sound beyond a frame that are there before it is handed out, where nothing may be lost."""
@@ -176,14 +180,14 @@ class Stream(Live):
     def _packets(self, container: InputContainer) -> Iterator["Packet[AnyStream]"]:
         """Yield packets as they come, or when they are due."""
         source = packets(container, Path(self._address)) if not self._scheme else container.demux()
-        zero: float | None = None
-        for packet in source:
-            if not packet.size:
-                continue
-            seconds = _due(packet)
-            if self._paced and math.isfinite(seconds):
-                zero = time.monotonic() - seconds if zero is None else zero
-                self._sleep_until(zero + seconds)
+        source = (packet for packet in source if packet.size)
+        if not self._paced:
+            yield from source
+            return
+        zero = math.nan
+        for seconds, packet in _in_order(source):
+            zero = time.monotonic() - seconds if math.isnan(zero) else zero
+            self._sleep_until(zero + seconds)
             yield packet
 
     def _see(self, pictures: "_Pictures", packet: "Packet[Any] | None") -> None:
@@ -225,6 +229,25 @@ class Stream(Live):
 def _due(packet: "Packet[Any]") -> float:
     """Return the seconds at which a packet is to be decoded; NaN where it does not tell."""
     return math.nan if packet.dts is None else float(packet.dts * packet.time_base)
+
+
+def _in_order(source: Iterator["Packet[AnyStream]"]) -> Iterator[tuple[float, "Packet[AnyStream]"]]:
+    """Yield packets by the time at which they are due, with that time.
+
+    A file may hold half a second of sound before, or behind, the pictures of that time.
+    """
+    held: list[tuple[float, int, Packet[AnyStream]]] = []
+    newest = 0.0
+    for number, packet in enumerate(source):
+        seconds = _due(packet)
+        newest = seconds if math.isfinite(seconds) else newest
+        heappush(held, (newest, number, packet))
+        while held[0][0] < newest - INTERLEAVED:
+            due, _, packet = heappop(held)
+            yield due, packet
+    while held:
+        due, _, packet = heappop(held)
+        yield due, packet
 
 
 class Lag:
@@ -287,7 +310,7 @@ class _Pictures:
             return
         for frame in frames:
             if self._size == (0, 0):
-                self._size, self._turned = (frame.width, frame.height), _turn(frame)
+                self._size, self._turned = (frame.width, frame.height), turn_of(frame)
             stamp = frame.pts if frame.pts is not None else frame.dts
             if stamp is not None and self.stream.time_base is not None:
                 self._seconds = stamp * self.stream.time_base
@@ -298,7 +321,7 @@ class _Pictures:
     def pixels(self, frame: VideoFrame) -> Callable[[], Image]:
         """Return what makes the pixels of a frame: upright, and of the first frame's size."""
         size, turned = self._size, self._turned
-        return lambda: _upright(_pixels(frame, size), turned)
+        return lambda: upright(pixels_of(frame, size), turned)
 
     def info(self, name: str, sound: bool) -> MediaInfo:
         """Return what is known of a stream whose first frame was decoded."""

@@ -198,7 +198,7 @@ def _info(path: Path) -> MediaInfo:
         if first is None:
             raise MediaError(f"{path}: holds no frame that can be decoded")
         width, height = first.width, first.height
-        if _turn(first)[0]:
+        if turn_of(first)[0]:
             width, height = height, width
         rate = float(stream.average_rate or math.nan)
         seconds = math.nan
@@ -221,8 +221,8 @@ def _frames(path: Path, threads: int) -> Generator[Frame]:
         try:
             for number, (seconds, picture) in enumerate(_timed(container, stream, path)):
                 if number == 0:
-                    turn, size = _turn(picture), (picture.width, picture.height)
-                yield Frame(number, seconds, _upright(_pixels(picture, size), turn))
+                    turn, size = turn_of(picture), (picture.width, picture.height)
+                yield Frame(number, seconds, upright(pixels_of(picture, size), turn))
         except MediaError:
             raise
         except Exception as error:
@@ -390,14 +390,14 @@ def _end(packet: "Packet[Stream]") -> Fraction:
     return Fraction(0) if stamp is None else (stamp + (packet.duration or 0)) * packet.time_base
 
 
-def _pixels(picture: VideoFrame, size: tuple[int, int]) -> Image:
+def pixels_of(picture: VideoFrame, size: tuple[int, int]) -> Image:
     """Return BGR pixels of shape (height, width, 3) for size (width, height)."""
     width, height = size
     pixels = picture.to_ndarray(format="bgr24", width=width, height=height, threads=1)
     return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 
-def _turn(picture: VideoFrame) -> Turn:
+def turn_of(picture: VideoFrame) -> Turn:
     """Return how a frame is to be shown, from its display matrix.
 
     Not turned where there is no matrix, or it turns by other than right angles.
@@ -413,7 +413,7 @@ def _turn(picture: VideoFrame) -> Turn:
     return False, False, False
 
 
-def _upright(image: Image, turn: Turn) -> Image:
+def upright(image: Image, turn: Turn) -> Image:
     """Return the image as it is to be shown."""
     transposed, mirror_x, mirror_y = turn
     if transposed:
