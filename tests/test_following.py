@@ -14,7 +14,7 @@ from assemblies import bundled, made, small
 from click.testing import CliRunner
 
 import mien
-from mien.analysis import FrameResult, frame_results
+from mien.analysis import FrameResult, analyze, frame_results
 from mien.arrays import FloatArray, Image
 from mien.bundle import Bundle
 from mien.cli import main
@@ -23,6 +23,7 @@ from mien.faces.tracking import Tracked, Tracker
 from mien.following import FORGET, Follower, Listening, prepared
 from mien.media.audio import RATE, Heard, Sound, read_sound
 from mien.media.frames import Frame
+from mien.media.stream import Stream
 from mien.media.video import Video
 from mien.testing.media import make_video, tone
 
@@ -128,6 +129,19 @@ def test_cut_anywhere_the_join_is_seamless(
         assert joined.keys() == whole.keys()
         for face, values in whole.items():
             np.testing.assert_allclose(joined[face], values, atol=1e-5)
+
+
+def test_a_stream_gives_the_numbers_of_the_file(bundles: dict[tuple[str, str], Bundle]) -> None:
+    """Once read whole, once as it comes, with sound that is still coming."""
+    bundle = bundles["both", "gru"]
+    whole = analyze(SAMPLE, bundle)
+    with Stream(str(SAMPLE), lossless=True) as stream:
+        follower = Follower(bundle, Listening(stream.sound))
+        results = list(frame_results(stream, Tracker(Mtcnn()), follower))
+    assert len(results) == whole.frames
+    said = np.concatenate([result.predictions.values[VALENCE] for result in results])
+    np.testing.assert_array_equal(np.concatenate([result.ids for result in results]), whole.face)
+    np.testing.assert_allclose(said, whole.predictions.values[VALENCE], atol=1e-5)
 
 
 def test_memory_makes_a_difference_and_a_cut_ends_it(
