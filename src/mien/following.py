@@ -83,7 +83,9 @@ class Follower:
             parts.append(f"each face has a memory of its own, which a cut or {FORGET} s out of sight end")
         if self._bundle.hearing is not None:
             if self.listening.sound is None:
-                parts.append("picture only: there is no sound, and the network hears silence")
+                stated = self._bundle.card.get("silence")
+                said = "picture only: there is no sound, and the network hears silence"
+                parts.append(f"{said} ({stated})" if stated else said)
             elif self.listening.own:
                 parts.append("the face whose mouth moves with the sound hears it, others hear silence")
             else:

@@ -1,4 +1,4 @@
-"""Random changes of the stored crops in training: position, light, noise and hidden parts.
+"""Random changes in training: position, light, noise and hidden parts of the stored crops, and silence.
 
 Stored crops are wider than the network's input by a margin, so that turning and shifting shows
 real surroundings. Parameters are drawn once per clip and applied to each of its frames.
@@ -29,6 +29,22 @@ def augment(stored: Tensor, size: int, settings: AugmentationSettings, generator
     lit = _lit(moved, settings, generator)
     shown = _hidden(lit, settings.hidden, generator)
     return shown.reshape(batch, time, channels, size, size)
+
+
+def deafened(sound: Tensor, silence: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Return sound in which whole clips, chosen by chance, are silence.
+
+    Args:
+        sound: (batch, time, 1, bands, steps), as `Hearing.arrays` makes it.
+        silence: (time, 1, bands, steps), as `Hearing.silence` makes it.
+        share: how likely each clip is silence, whatever the others are; at 0 nothing is drawn, so that what
+            follows is as it was before there was this choice.
+        generator: the source of chance, on the device of the sound.
+    """
+    if not share:
+        return sound
+    chosen = torch.rand(len(sound), 1, 1, 1, 1, generator=generator, device=sound.device) < share
+    return torch.where(chosen, silence, sound)
 
 
 def _uniform(clips: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:

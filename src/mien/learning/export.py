@@ -69,9 +69,9 @@ def export(
         checkpoints: of training runs; several become one network that says the mean of what they say, under
             the name of the first.
         out: the bundle folder to make; it must not exist.
-        card: what is to be known about it: training data, licence, scores, limits. To it is added
+        card: what is to be known about it: training data, licence, scores, limits. To it are added
             "trained_on": name and fold of each database that the runs, the stages they started from and
-            their teachers learned from.
+            their teachers learned from; and, of a network that hears, "silence": what it does without sound.
         mirrored: each network says the mean of what it says of a face and of the mirrored face.
         weights: add the weights of the first, in half precision, for `mien train` to start from.
 
@@ -83,6 +83,9 @@ def export(
     network, recipe = load_ensemble(checkpoints, mirrored)
     learned = dict.fromkeys(tuple(e) for path in checkpoints for e in record(path).get("learned", []))
     card = {**card, "trained_on": [{"database": name, "fold": fold} for name, fold in learned]}
+    if network.hears:
+        recipes = [Recipe.from_json(record(path)["recipe"]) for path in checkpoints]
+        card["silence"] = "; ".join(dict.fromkeys(map(without_sound, recipes)))
     with whole_folder(out) as place:
         write_onnx(network, recipe, place / "model.onnx")
         hearing = recipe.hearing if network.hears else None
@@ -96,6 +99,19 @@ def export(
                 f"{difference:.2g} (accepted are {TOLERANCE:.0e})"
             )
     return difference
+
+
+def without_sound(recipe: Recipe) -> str:
+    """Return what a network that hears does in silence, as its card says it.
+
+    Only its own training counts: a stage that learned in silence and was then trained on without forgets.
+    """
+    if recipe.network.streams == "sound":
+        return "it only hears: silence tells it nothing of the face"
+    share = recipe.augmentation.deaf
+    if not share:
+        return "never trained in silence: what it says without sound was not learned"
+    return f"trained with {100 * share:.0f} % of the clips in silence: without sound it goes by the picture"
 
 
 def load_ensemble(checkpoints: Sequence[Path], mirrored: bool = False) -> tuple[Ensemble, Recipe]:

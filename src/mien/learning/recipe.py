@@ -162,7 +162,7 @@ class SamplingSettings:
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """How much a crop may change.
+    """How much a clip may change: its crops, and whether it is heard.
 
     Attributes:
         turn: largest rotation in degrees to either side.
@@ -176,6 +176,8 @@ class AugmentationSettings:
         blur: share of clips that are blurred, as a lower resolution would.
         hidden: share of clips in which a rectangle is hidden.
         mirror: share of clips that are mirrored; 0 where left and right mean different things.
+        deaf: share of clips whose sound is silence, so that a network that sees and hears learns to go by
+            the picture alone where there is no sound. 0 for one that is never used without.
     """
 
     turn: float = 15.0
@@ -189,11 +191,12 @@ class AugmentationSettings:
     blur: float = 0.15
     hidden: float = 0.3
     mirror: float = 0.5
+    deaf: float = 0.0
 
     def __post_init__(self) -> None:
         _within(self, {"turn": (0, 180), "shift": (0, 1), "zoom": (0, 0.9), "stretch": (0, 0.9)})
         _within(self, {"contrast": (0, ANY), "brightness": (0, ANY), "gamma": (1, ANY), "noise": (0, ANY)})
-        _within(self, {"blur": (0, 1), "hidden": (0, 1), "mirror": (0, 1)})
+        _within(self, {"blur": (0, 1), "hidden": (0, 1), "mirror": (0, 1), "deaf": (0, 1)})
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from mien.bundle import WEIGHTS, shipped
 from mien.errors import InputError, MienError, SettingsError
 from mien.files import explained, whole_file
 from mien.learning import checkpoint, parallel, sources
-from mien.learning.augmentation import augment
+from mien.learning.augmentation import augment, deafened
 from mien.learning.board import Board
 from mien.learning.losses import gathered
 from mien.learning.network import Network
@@ -246,7 +246,11 @@ class _Run:
             pixels = torch.from_numpy(self.material.preprocessing.arrays(crops)).to(self.device)
             stored = pixels.view(*batch.crops.shape[:2], *pixels.shape[2:])
             faces = augment(stored, self.recipe.preprocessing.size, self.recipe.augmentation, chance)
-        sound = torch.from_numpy(batch.sound).to(self.device) if batch.sound is not None else None
+        sound = None
+        if batch.sound is not None:
+            heard = torch.from_numpy(batch.sound).to(self.device)
+            silence = torch.from_numpy(self.recipe.hearing.silence(heard.shape[1])).to(self.device)
+            sound = deafened(heard, silence, self.recipe.augmentation.deaf, chance)
         return faces, sound
 
     def _no_number(self, number: int, step: int, loss: Tensor, terms: Terms, clips: IntArray) -> str:
