@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from mien.cli.engine import engine, engine_options
 from mien.cli.main import FOLDER, guarded, main
 from mien.errors import InputError, MienError, OutputError
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from mien.analysis import Summary
-    from mien.faces.detection import Detector
     from mien.media.frames import Frame
     from mien.reports.results import Engine, Output
 
@@ -24,28 +24,11 @@ T = TypeVar("T")
 @main.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", type=FOLDER, help="Folder to make. Default: NAME.mien beside where you are.")
-@click.option("--bundle", type=FOLDER, help="Network to use. Default: the one that ships with mien.")
-@click.option("--labels", help="Label set to show, of those the network has, such as expression_7.")
-@click.option(
-    "--detector", default="mtcnn", show_default=True, help="'mtcnn', or the path of a YuNet .onnx file."
-)
-@click.option(
-    "--every",
-    default=10,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Search the whole frame at least every so many frames; between, faces are followed.",
-)
+@engine_options
 @click.option(
     "--crops",
     is_flag=True,
     help="The pictures are tight crops of one face each; use the whole picture where no face is found.",
-)
-@click.option("--voice", is_flag=True, help="Add a column: how well each mouth moves with the sound.")
-@click.option(
-    "--own-voice",
-    is_flag=True,
-    help="A network that hears is given the sound for the face that speaks alone, for others silence.",
 )
 @click.option("--csv", is_flag=True, help="Also write predictions.csv.")
 @click.option(
@@ -90,8 +73,7 @@ def analyze(
     """
     import cv2
 
-    from mien.bundle import Bundle, shipped
-    from mien.reports.results import Engine, Output
+    from mien.reports.results import Output
 
     cv2.setNumThreads(1)  # its pieces of work are small; other cores decode and encode meanwhile
     jobs, problems = _jobs(inputs)
@@ -99,13 +81,11 @@ def analyze(
     places = _places(base, [job.name for job in jobs])
     _check_free(places, overwrite)
     if jobs:
-        predictor = Bundle.load(bundle or shipped(), threads=1)
-        shown = predictor.showing(labels) if labels else predictor
-        engine = Engine(shown, _detector(detector), every, voice, own_voice)
+        works = engine(bundle, labels, detector, every, voice, own_voice)
     for job, place in zip(jobs, places, strict=True):
         out = Output(place, overlay=overlay, report=report, csv=csv, overwrite=overwrite)
         try:
-            summary = job.run(engine, out, crops, seconds, quiet)
+            summary = job.run(works, out, crops, seconds, quiet)
         except OutputError:
             raise
         except MienError as error:
@@ -235,14 +215,6 @@ def _bar(items: Iterable[T], title: str, total: int, unit: str, quiet: bool) -> 
     interval = 0.1 if sys.stderr.isatty() else 10.0
     options = {"unit": unit, "disable": quiet, "mininterval": interval, "leave": False, "delay": 1}
     return tqdm(items, title[-40:], total or None, **options)
-
-
-def _detector(name: str) -> "Detector":
-    """Return the detector of a name or of a YuNet file."""
-    from mien.faces.detection import Mtcnn
-    from mien.faces.yunet import Yunet
-
-    return Mtcnn() if name == "mtcnn" else Yunet(Path(name))
 
 
 def _told(line: str) -> str:

@@ -2,12 +2,12 @@
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mien.cli.engine import engine, engine_options
 from mien.cli.main import FOLDER, guarded, main
 from mien.errors import InputError
 
@@ -24,24 +24,7 @@ if TYPE_CHECKING:
 @main.command()
 @click.argument("source")
 @click.option("-o", "--output", type=FOLDER, help="Record: the result folder to make.")
-@click.option("--bundle", type=FOLDER, help="Network to use. Default: the one that ships with mien.")
-@click.option("--labels", help="Label set to show, of those the network has, such as expression_7.")
-@click.option(
-    "--detector", default="mtcnn", show_default=True, help="'mtcnn', or the path of a YuNet .onnx file."
-)
-@click.option(
-    "--every",
-    default=10,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Search the whole frame at least every so many frames; between, faces are followed.",
-)
-@click.option("--voice", is_flag=True, help="Add a column: how well each mouth moves with the sound.")
-@click.option(
-    "--own-voice",
-    is_flag=True,
-    help="A network that hears is given the sound for the face that speaks alone, for others silence.",
-)
+@engine_options
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
@@ -85,23 +68,23 @@ def live(
     cv2.setNumThreads(1)  # its pieces of work are small; other cores decode and encode meanwhile
     if output is not None:
         free_folder(output)
-    engine = replace(_engine(bundle, labels, detector, every), voice=voice, own=own_voice)
+    works = engine(bundle, labels, detector, every, voice, own_voice)
     with _source(source) as camera, Stop(seconds) as stop, ExitStack() as stack:
         takers: list[Taker] = []
-        told = engine.follower(camera.sound if engine.listens else None).told
-        server = _page(camera, engine, told, output, port) if page else None
+        told = works.follower(camera.sound if works.listens else None).told
+        server = _page(camera, works, told, output, port) if page else None
         if output is not None:
             from mien.studio.recording import Recording
 
             stack.callback(_say, output)
-            recording = Recording(output, camera.info, engine, told)
+            recording = Recording(output, camera.info, works, told)
             takers.append(stack.enter_context(recording).take)
         if server is not None:
             takers.insert(0, stack.enter_context(server).take)
             click.echo(server.address)
         elif not quiet:
             takers.append(Lines().take)
-        watch(camera, engine, takers, stop)
+        watch(camera, works, takers, stop)
 
 
 class Lines:
@@ -117,18 +100,6 @@ class Lines:
             self._last = now
             faces = f"{len(result.ids)} face{'' if len(result.ids) == 1 else 's'}"
             click.echo(f"{result.frame.seconds:.1f} s: {faces}, {pace.line}", err=True)
-
-
-def _engine(bundle: Path | None, labels: str | None, detector: str, every: int) -> "Engine":
-    """Return what analyses."""
-    from mien.bundle import Bundle, shipped
-    from mien.faces.detection import Mtcnn
-    from mien.faces.yunet import Yunet
-    from mien.reports.results import Engine
-
-    predictor = Bundle.load(bundle or shipped(), threads=1)
-    finder = Mtcnn() if detector == "mtcnn" else Yunet(Path(detector))
-    return Engine(predictor.showing(labels) if labels else predictor, finder, every)
 
 
 def _source(text: str) -> "Camera | Stream":
