@@ -421,3 +421,39 @@ def test_both_dimensions_at_once_are_two_traces(
         browser.until(SAVED)
         assert held(trace_of(server, name, "valence"), at + 0.8) == pytest.approx(0.5, abs=0.01)
         assert held(trace_of(server, name, "arousal"), at + 0.8) == pytest.approx(-0.8, abs=0.01)
+
+
+@in_browser
+def test_what_a_page_could_not_send_is_sent_when_the_list_is_opened(
+    browser: Any, server: Server, name: str
+) -> None:
+    work(browser, server, name)
+    stand(browser, 0.4)
+    browser.press(" ")
+    go_to(browser, 0.5)
+    server.stop(signal.SIGKILL)
+    browser.until("return !document.querySelector('#banner').hidden")
+    at = browser.run(TIME)
+    go_to(browser, at + 1.0)
+    browser.open("about:blank")
+    server.start()
+    browser.open(server.addresses[name], 1280, 720)
+    browser.until("return document.querySelector('.items')")
+    assert trace_of(server, name).seconds[-1] >= at + 0.9
+
+
+@in_browser
+def test_the_wheel_and_a_finger_set_values(browser: Any, server: Server, name: str) -> None:
+    work(browser, server, name)
+    left, top, width, height = browser.run(
+        "const r = document.querySelector('.area').getBoundingClientRect();"
+        "return [r.left, r.top, r.width, r.height]"
+    )
+    place = {"x": left + width / 2, "y": top + height * 0.75}
+    browser.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [place]})
+    browser.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    browser.settle()
+    assert float(browser.text(".readout").replace("−", "-")) == pytest.approx(-0.5, abs=0.01)
+    browser.send("Input.dispatchMouseEvent", {"type": "mouseWheel", **place, "deltaX": 0, "deltaY": -100})
+    browser.settle()
+    assert float(browser.text(".readout").replace("−", "-")) == pytest.approx(-0.45, abs=0.02)

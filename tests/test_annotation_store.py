@@ -11,7 +11,7 @@ import pytest
 
 from mien.annotation.assignment import assign, ordered, repeated
 from mien.annotation.incoming import event_of
-from mien.annotation.prefill import hidden, suggested
+from mien.annotation.prefill import anchoring, hidden, suggested
 from mien.annotation.project import EXAMPLE, Assigned, Project
 from mien.annotation.replay import courses, segments, traces
 from mien.annotation.store import Event, EventStore, Item, LeaseError
@@ -364,15 +364,15 @@ def test_attributes_are_what_the_table_of_videos_says(tmp_path: Path) -> None:
 # ---- prefill ----------------------------------------------------------------------------------
 
 
-def test_suggestions_are_of_the_face_that_is_there_most(tmp_path: Path) -> None:
+def test_suggestions_are_of_the_face_that_is_there_most_and_else_of_another(tmp_path: Path) -> None:
     times = [frame / 10 for frame in range(20)]
-    rows = [{"face": 0, "time_s": second, "valence": 0.5, "expression": "fear"} for second in times[:3]]
+    rows = [{"face": 0, "time_s": second, "valence": 0.5, "expression": "fear"} for second in (0.0, 0.1, 2.0)]
     for second in times:
         label = "happiness" if 0.5 <= second < 1.2 else "neutral"
         rows.append({"face": 1, "time_s": second, "valence": second / 2, "expression": label})
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
     trace = suggested(tmp_path / "p.parquet", TASK)
-    assert trace["curves"]["valence"] == pytest.approx([second / 2 for second in times], abs=1e-3)
+    assert trace["curves"]["valence"] == pytest.approx([*(second / 2 for second in times), 0.5], abs=1e-3)
     found = suggested(tmp_path / "p.parquet", Assigned("e", "segments", ("neutral", "happiness", "fear")))
     assert [(one["label"], one["start"], one["end"]) for one in found["segments"]] == [
         ("neutral", 0.0, 0.5),
@@ -389,3 +389,20 @@ def test_predictions_are_hidden_from_about_the_share_that_was_asked() -> None:
     assert 5 <= sum(chosen) <= 25
     assert not any(hidden(item, 1, 0.0) for item in items)
     assert all(hidden(item, 1, 1.0) for item in items)
+
+
+def test_anchoring_tells_shown_predictions_from_hidden_ones(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "p", EXAMPLE + "[prefill]\nhidden = 0.5\n", ("talk.mp4",))
+    rows = [{"face": 0, "time_s": frame / 25, "valence": 0.4} for frame in range(50)]
+    (folder / "prefill" / "talk.mp4").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "prefill" / "talk.mp4" / "predictions.parquet")
+    project = Project.open(folder)
+    with project.store() as store:
+        for name, shown, level in (("anna", 1, 0.5), ("ben", 0, -0.4), ("cora", 0, 0.0)):
+            session = f"session-{name}"
+            store.open(session, Item(name, "valence", "talk.mp4"))
+            told = Event(session, 1, "prefill", value=shown)
+            store.append(session, [value(0, 0.0, level, session), told])
+    (found,) = anchoring(project)
+    assert (found.label, found.items) == ("valence", (1, 2))
+    assert (found.shown, found.hidden) == pytest.approx((0.1, 0.6))

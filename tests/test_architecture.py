@@ -41,7 +41,9 @@ HEAVY = (
     "onnxruntime",
     "pyarrow",
     "safetensors",
+    "starlette",
     "torch",
+    "uvicorn",
 )
 """What neither `import mien` nor `mien --help` may load."""
 

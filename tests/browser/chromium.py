@@ -44,11 +44,11 @@ class Browser:
         """Open a file or address at a size and in a colour scheme, and forget what was said before."""
         self._driver.get_log("browser")
         self._driver.get_log("performance")
-        self._send(
+        self.send(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
         )
-        self._send(
+        self.send(
             "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
         )
         self._driver.get(page if isinstance(page, str) else page.as_uri())
@@ -107,7 +107,7 @@ class Browser:
 
     def move(self, x: float, y: float) -> None:
         """Move the pointer to a place in the window, as a mouse does."""
-        self._send("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+        self.send("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
 
     def tab(self) -> str:
         """Open a second tab and go to it; return the name of the one before, for `back_to`."""
@@ -165,7 +165,8 @@ class Browser:
         width, height = self.run("return [innerWidth, document.documentElement.scrollHeight]")
         return {"clip": {"x": 0, "y": 0, "width": width, "height": min(height, 12000), "scale": 1}}
 
-    def _send(self, command: str, parameters: dict[str, Any]) -> None:
+    def send(self, command: str, parameters: dict[str, Any]) -> None:
+        """Give the browser a command of its own protocol."""
         self._driver.execute_cdp_cmd(command, parameters)
 
 

@@ -1,6 +1,7 @@
 """What a network says of a video, as annotators are shown it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mien.annotation.assignment import share
-from mien.annotation.project import Assigned, Prefill
+from mien.annotation.project import Assigned, Prefill, Project
+from mien.annotation.records import Trace
+from mien.annotation.replay import traces
 from mien.annotation.store import Item
 from mien.arrays import FloatArray
 from mien.errors import InputError
@@ -33,7 +36,10 @@ def table_of(prefill: Prefill, video: str) -> Path:
 
 
 def suggested(path: Path, task: Assigned) -> dict[str, Any]:
-    """Return what predictions say of the face that is there most: curves, or segments.
+    """Return what predictions say of one face in each frame: curves, or segments.
+
+    It is the face that is there most; in frames without it, which after a cut may be the same person under
+    another number, it is the largest.
 
     Returns:
         {"times": [...], "curves": {label: [...]}} of a trace, or {"segments": [{label, start, end}]}; empty
@@ -48,12 +54,9 @@ def suggested(path: Path, task: Assigned) -> dict[str, Any]:
         raise InputError(f"{path}: not a table of predictions ({error})") from error
     if not {"face", "time_s"} <= set(table.column_names):
         raise InputError(f"{path}: columns face and time_s are missing; expected a predictions.parquet")
-    table = table.filter(pc.is_valid(table["face"]))
+    table = _one_face(table.filter(pc.is_valid(table["face"])))
     if not table.num_rows:
         return {}
-    counts = pc.value_counts(table["face"]).to_pylist()
-    main = min(counts, key=lambda entry: (-entry["counts"], entry["values"]))["values"]
-    table = table.filter(pc.equal(table["face"], main))
     times = table["time_s"].to_numpy()
     if task.kind == "trace":
         curves = {
@@ -64,6 +67,25 @@ def suggested(path: Path, task: Assigned) -> dict[str, Any]:
         return {"times": [round(second, 3) for second in times.tolist()], "curves": curves} if curves else {}
     found = [entry for label in task.labels for entry in _runs(times, _present(table, label), label)]
     return {"segments": sorted(found, key=lambda entry: entry["start"])} if found else {}
+
+
+def _one_face(table: pa.Table) -> pa.Table:
+    """Return one row of each time: of the face that is there most, else of the largest."""
+    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(table["face"]).to_pylist()}
+    main = min(counts, key=lambda face: (-counts[face], face), default=None)
+    sizes = (
+        pc.multiply(table["box_w"], table["box_h"]).to_pylist()
+        if {"box_w", "box_h"} <= set(table.column_names)
+        else [0.0] * table.num_rows
+    )
+    best: dict[float, tuple[tuple[bool, float], int]] = {}
+    for row, (second, face) in enumerate(
+        zip(table["time_s"].to_pylist(), table["face"].to_pylist(), strict=True)
+    ):
+        rank = (face == main, sizes[row])
+        if second not in best or rank > best[second][0]:
+            best[second] = (rank, row)
+    return table.take([row for _, (_, row) in sorted(best.items())])
 
 
 def _present(table: pa.Table, label: str) -> FloatArray | None:
@@ -97,3 +119,58 @@ def _runs(times: FloatArray, present: FloatArray | None, label: str) -> Sequence
         if at < len(times) and present[at] and start is None:
             start = float(times[at])
     return found
+
+
+@dataclass(frozen=True)
+class Anchoring:
+    """How near an annotator's traces are to predictions that were shown, and to those that were hidden.
+
+    Attributes:
+        label: "valence" or "arousal".
+        shown: mean absolute distance over items at which they were shown; NaN where there are none.
+        hidden: the same where they were hidden.
+        items: how many of either kind.
+    """
+
+    label: str
+    shown: float
+    hidden: float
+    items: tuple[int, int]
+
+
+def anchoring(project: Project) -> tuple[Anchoring, ...]:
+    """Return of each traced label how near annotators came to predictions, shown and hidden.
+
+    Where the shown are much nearer than the hidden, annotators follow the predictions. Repeats are left out.
+    """
+    if project.prefill is None:
+        return ()
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    with project.store(reading=True) as store:
+        for item, shown in store.shown().items():
+            task, table = project.tasks.get(item.task), table_of(project.prefill, item.video)
+            if task is None or task.kind != "trace" or item.turn or not table.is_file():
+                continue
+            told = suggested(table, task)
+            for trace in traces(store.events(item), item, task.labels):
+                if trace.label in told.get("curves", {}):
+                    away = _distance(trace, np.array(told["times"]), np.array(told["curves"][trace.label]))
+                    found.setdefault(trace.label, ([], []))[0 if shown else 1].append(away)
+    return tuple(
+        Anchoring(label, _mean(near), _mean(far), (len(near), len(far)))
+        for label, (near, far) in sorted(found.items())
+    )
+
+
+def _distance(trace: Trace, times: FloatArray, curve: FloatArray) -> float:
+    """Return the mean absolute distance of a trace from a curve, at its times; NaN where none is known."""
+    at = np.searchsorted(trace.seconds, times, side="right") - 1
+    values = np.where(at >= 0, trace.values[np.maximum(at, 0)], np.nan)
+    away = np.abs(values - curve)[np.isfinite(values)]
+    return float(away.mean()) if len(away) else float("nan")
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of what is known; NaN of nothing."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")

@@ -3,6 +3,7 @@
 from mien.cli import (
     agreeing,
     analyze,
+    annotating,
     building,
     calibrating,
     databases,
@@ -21,6 +22,7 @@ from mien.cli.main import main
 __all__ = [
     "agreeing",
     "analyze",
+    "annotating",
     "building",
     "calibrating",
     "databases",

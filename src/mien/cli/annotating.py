@@ -101,7 +101,9 @@ def _serve(project: "Project", port: int, annotator: str | None, browser: bool) 
 
 
 def _status(project: "Project") -> None:
-    """Print how far everybody is."""
+    """Print how far everybody is, and how near annotators came to predictions."""
+    from mien.annotation.prefill import anchoring
+
     with project.store() as store:
         project.prepare(store)
         done, begun = store.finished(), set(store.items())
@@ -110,6 +112,11 @@ def _status(project: "Project") -> None:
             finished = sum(item in done for item in work)
             open_ = sum(item in begun and item not in done for item in work)
             click.echo(f"{name}: {finished} of {len(work)} finished, {open_} begun")
+    for one in anchoring(project):
+        click.echo(
+            f"{one.label}: {one.shown:.2f} from predictions that were shown ({one.items[0]} items),"
+            f" {one.hidden:.2f} from hidden ones ({one.items[1]} items)"
+        )
 
 
 def _prefill(project: "Project") -> None:

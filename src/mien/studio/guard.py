@@ -67,7 +67,7 @@ class Guard:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         given += [value.encode() for value in query.get("token", [])]
         if len(given) != 1 or not hmac.compare_digest(given[0], self._token):
-            return HTTPStatus.FORBIDDEN, "the address needs the token that `mien live` printed with it"
+            return HTTPStatus.FORBIDDEN, "the address needs the token that was printed with it"
         return None
 
 

@@ -14,6 +14,7 @@ export class Player {
     this.step = step;
     this.hooks = hooks;
     this.time = 0;
+    this.middle = null;  // of the frame that was stepped to
     this.gone = new AbortController();
     const on = (target, name, work) => target.addEventListener(name, work, { signal: this.gone.signal });
     on(video, "pause", () => this.hooks.pause(this.video.ended));
@@ -43,9 +44,11 @@ export class Player {
     requestAnimationFrame(look);
   }
 
+  /** A frame is shown. After a seek Firefox tells the second that was asked for, not the frame's own. */
   show(seconds) {
-    this.time = seconds;
-    this.hooks.frame(seconds);
+    const asked = this.middle !== null && Math.abs(seconds - this.middle) < 1e-3;
+    this.time = asked ? Math.max(0, this.middle - this.step / 2) : seconds;
+    this.hooks.frame(this.time);
   }
 
   get playing() {
@@ -72,6 +75,7 @@ export class Player {
 
   /** Go to a second. */
   seek(seconds) {
+    this.middle = null;
     this.video.currentTime = Math.min(Math.max(0, seconds), this.length);
   }
 
@@ -79,7 +83,9 @@ export class Player {
   stepBy(frames) {
     this.pause();
     const here = this.video.seeking ? this.video.currentTime : this.time + this.step / 2;
-    this.seek(Math.max(this.step / 2, here + frames * this.step));
+    const middle = Math.max(this.step / 2, here + frames * this.step);
+    this.seek(middle);
+    this.middle = middle;
   }
 
   /** Play quicker or slower. */
