@@ -11,7 +11,7 @@ Whoever writes holds the lease of its annotator and task; opening an item takes 
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,14 +167,14 @@ class EventStore:
         """Return all assignments, sorted."""
         return tuple(Item(*row) for row in self._all("select annotator, task, video, turn from assignments"))
 
-    def open(self, session: str, item: Item, take: bool = False, former: str | None = None) -> None:
+    def open(self, session: str, item: Item, take: bool = False, former: Collection[str] = ()) -> None:
         """Begin a session and take the lease of its annotator and task.
 
         Args:
             session: a name that no session had, or one of this very item.
             item: what is opened.
             take: take the lease also from one who still holds it.
-            former: a session that is known to be over; its lease is free.
+            former: sessions that are known to be over; a lease of theirs is free.
 
         Raises:
             LeaseError: somebody holds it.
@@ -186,7 +186,7 @@ class EventStore:
             held = change.execute(
                 "select session, seen from leases where annotator = ? and task = ?", owner
             ).fetchone()
-            if held and held[0] not in (session, former) and abs(now - held[1]) < LIVELY and not take:
+            if held and held[0] not in {session, *former} and abs(now - held[1]) < LIVELY and not take:
                 raise LeaseError(f"{item.annotator} has {item.task} open in another window")
             row = (session, *owner, item.video, item.turn)
             change.execute(

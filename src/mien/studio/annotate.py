@@ -108,8 +108,8 @@ class Desk:
         session = told.get("session")
         if not isinstance(session, str) or not 8 <= len(session) <= 64:
             raise InputError("open: needs a session of 8 to 64 characters")
-        former = told.get("former")
-        former = former if isinstance(former, str) else None
+        listed = told.get("former")
+        former = {one for one in listed if isinstance(one, str)} if isinstance(listed, list) else set()
         self._store.open(session, item, take=told.get("take") is True, former=former)
         return self._state(item)
 

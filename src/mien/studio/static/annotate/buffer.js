@@ -2,6 +2,7 @@
 // which session of this browser had a task last. Local storage would not do, since browsers write it late.
 
 const NAME = `mien ${location.pathname}`;
+const FORMER = 20;
 let opening = null;
 
 function database() {
@@ -51,12 +52,12 @@ export async function waiting(task) {
   return [...found.values()];
 }
 
-/** Return the session of this browser that had a task last; null where none had. */
+/** Return the sessions of this browser one of which may still have a task, though its page is gone. */
 export async function former(task) {
-  return (await change("readonly", (store) => store.get(task), "holders").catch(() => null)) ?? null;
+  return [].concat((await change("readonly", (store) => store.get(task), "holders").catch(() => null)) ?? []);
 }
 
-/** Say that a session has a task now. */
-export function holds(task, session) {
-  return change("readwrite", (store) => store.put(session, task), "holders").catch(() => {});
+/** Say which sessions of this browser may have a task now; one is named before the server is asked for it. */
+export function holds(task, sessions) {
+  return change("readwrite", (store) => store.put(sessions.slice(-FORMER), task), "holders").catch(() => {});
 }

@@ -6,6 +6,7 @@ import { forget, former, holds, keep, waiting } from "./buffer.js";
 const BATCH = 2000;
 const TICK = 1000;
 const GRACE = 300;  // milliseconds that a window which is taken over has to send what it still holds
+const PATIENCE = 1000;  // milliseconds that a page which was just left has to let go of its task
 const LIFE = 2;  // ticks after which the server is asked even if there is nothing to send
 
 const placeOf = (task) => `mien ${location.pathname} ${task}`;
@@ -58,7 +59,8 @@ export class Recorder {
   async open(take) {
     const alone = await this.lock(take);
     if (take) await new Promise((resolve) => setTimeout(resolve, GRACE));
-    const before = alone ? await former(this.item.task) : null;
+    const before = alone ? await former(this.item.task) : [];
+    if (alone) await holds(this.item.task, [...before, this.session]);
     const told = { session: this.session, take, former: before, ...this.item };
     let state;
     try {
@@ -67,7 +69,7 @@ export class Recorder {
       this.unlock?.();
       throw error;
     }
-    await holds(this.item.task, this.session);
+    await holds(this.item.task, [this.session]);
     if (await this.bring()) state = await ask("open", told);
     this.timer = setInterval(() => this.tick(), TICK);
     this.hide = () => this.leave();
@@ -85,12 +87,15 @@ export class Recorder {
    */
   lock(steal) {
     return new Promise((resolve) => {
-      const hold = (lock) => {
-        resolve(lock !== null);
-        return lock && new Promise((release) => (this.unlock = release));
+      let held = false;
+      const hold = () => {
+        held = true;
+        resolve(true);
+        return new Promise((release) => (this.unlock = release));
       };
-      const options = steal ? { steal: true } : { ifAvailable: true };
+      const options = steal ? { steal: true } : { signal: AbortSignal.timeout(PATIENCE) };
       navigator.locks.request(this.place, options, hold).catch(async () => {
+        if (!held) return resolve(false);
         if (this.stopped) return;
         this.hooks.before();
         await this.send();
