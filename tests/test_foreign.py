@@ -3,7 +3,8 @@
 import contextlib
 import json
 import re
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,14 @@ CLASSES = """<annotation ssi-v="3">
 """
 CLASSES_DATA = "0.5;1.25;0;1.0\n2;3;1;0.5;note=x\n4;5;-1;1.0\n"
 FREE = CLASSES.replace("DISCRETE", "FREE").replace('size="3"', 'size="1"')
+
+
+def named(start: float, end: float, name: str, confidence: float) -> bytes:
+    """A row of a free scheme in NOVA's binary form."""
+    units = len(name.encode("utf-16-le")) // 2
+    return struct.pack("<ddI", start, end, units) + name.encode() + struct.pack("<f", confidence)
+
+
 STUDIO = [
     {
         "data": {"video": "/data/upload/3/0123abcd-talk.mp4"},
@@ -263,6 +272,48 @@ def test_free_labels_of_nova_are_read_by_name(tmp_path: Path) -> None:
         collect(both[1:], NAMED)
 
 
+NOVA_BINARY: Mapping[str, tuple[str, bytes]] = {
+    "trace": (NOVA, struct.pack("<6f", 1, 1, 4, 0.5, float("nan"), 0)),
+    "classes": (
+        CLASSES,
+        struct.pack("<ddIf", 0.5, 1.25, 0, 1)
+        + struct.pack("<ddIf", 2, 3, 1, 0.5)
+        + struct.pack("<ddIf", 4, 5, 2**32 - 1, 1),
+    ),
+    "free": (
+        FREE.replace('"1"', '"2"', 1),
+        named(1, 2, "Freude \U0001f600 groß", 0.5) + named(3, 4, "Fear", 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NOVA_BINARY)
+def test_binary_data_of_nova_says_what_text_says(tmp_path: Path, kind: str) -> None:
+    header, data = NOVA_BINARY[kind]
+    text = {
+        "trace": NOVA_DATA,
+        "classes": CLASSES_DATA,
+        "free": "1;2;Freude \U0001f600 groß;0.5\n3;4;Fear;1\n",
+    }
+    said = Settings(video="talk.mp4", rename={"sad": "sadness", "Freude \U0001f600 groß": "happiness"})
+    found = {}
+    for form, stored in (("ASCII", text[kind].encode()), ("BINARY", data)):
+        (tmp_path / form).mkdir()
+        (tmp_path / form / "x.annotation").write_text(header.replace("ASCII", form))
+        (tmp_path / form / "x.annotation~").write_bytes(stored)
+        found[form] = collect([tmp_path / form / "x.annotation"], said).annotations
+    assert found["BINARY"].segments == found["ASCII"].segments
+    traces = [found[form].traces for form in ("ASCII", "BINARY")]
+    assert bool(traces[0]) == (kind == "trace")
+    for one, other in zip(*traces, strict=True):
+        np.testing.assert_array_equal(one.seconds, other.seconds)
+        np.testing.assert_array_equal(one.values, other.values)
+    with open(tmp_path / "BINARY" / "x.annotation~", "ab") as file:
+        file.write(b"\xff")
+    with pytest.raises(InputError, match=r"x\.annotation~, row \d: cut short"):
+        collect([tmp_path / "BINARY" / "x.annotation"], said)
+
+
 def test_label_studio_counts_frames_from_one(tmp_path: Path) -> None:
     collected = found(tmp_path, "label_studio")
     spans = [(0.0, 0.2), (0.28, 0.32)]
@@ -424,7 +475,8 @@ BROKEN: Sequence[tuple[str, dict[str, str], str]] = [
     ("nova", nova(data="1;1\n2\nnan;0\n"), r"line 2: 1 cells"),
     ("nova", nova(data="1;1\n"), r"1 rows, but v\.annotation says 3"),
     ("nova", {"v.annotation": NOVA}, r"v\.annotation~: No such file"),
-    ("nova", nova(NOVA.replace("ASCII", "BINARY")), r"line 3: the data is BINARY, of which only ASCII"),
+    ("nova", nova(NOVA.replace("ASCII", "LATER")), r"line 3: the data is LATER, expected ASCII or BINARY"),
+    ("nova", nova(NOVA.replace("ASCII", "BINARY"), "1;1"), r"row 1: cut short"),
     ("nova", nova(NOVA.replace("CONTINUOUS", "POINT")), r"line 5: scheme POINT"),
     ("nova", nova(NOVA.replace('sr="25"', "")), r"line 5: <scheme> without 'sr'"),
     ("nova", nova(NOVA.replace('max="4"', 'max="0"')), r"line 5: from 0 to 0"),

@@ -1,4 +1,4 @@
-"""NOVA's annotations: a header `x.annotation` and its data `x.annotation~`, as text.
+"""NOVA's annotations: a header `x.annotation` and its data `x.annotation~`, as text or binary.
 
     <annotation ssi-v="3">
         <info ftype="ASCII" size="2" />
@@ -10,20 +10,37 @@
     discrete     from;to;id;confidence[;meta]     the id of an <item> of the scheme; -1: cannot be scored
     free         from;to;name;confidence[;...]
 
+Data of ftype BINARY holds the same little-endian and without a break: seconds as float64, scores and
+confidences as float32, ids as uint32 (all bits set: cannot be scored), a name as UTF-8 after a uint32 that
+counts its UTF-16 units (hcmlab/nova: Types/AnnoListFile.cs).
+
 "Cannot be scored" becomes a segment that is not scorable for each label of the scheme. Confidences are not
-kept. The video is nowhere stated. Data of ftype BINARY is refused: its form was not at hand to be checked.
+kept. The video is nowhere stated.
 """
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 from mien.annotation.foreign import xml
-from mien.annotation.foreign.source import Collected, Settings, number, read_text, scaled, segment_of, trace
+from mien.annotation.foreign.source import (
+    Collected,
+    Settings,
+    number,
+    read_bytes,
+    read_text,
+    scaled,
+    segment_of,
+    trace,
+)
 from mien.annotation.records import Annotations, Segment
 from mien.errors import InputError
 
 GARBAGE = -1
 """The id of what cannot be scored."""
+
+NONE = 2**32 - 1
+"""The same in binary data."""
 
 Row = tuple[str, int, list[str]]
 """Where it stands, its line, its cells."""
@@ -33,19 +50,18 @@ def read(path: Path, settings: Settings) -> Collected:
     """Return the trace, or the segments, of a header and its data.
 
     Raises:
-        InputError: it breaks the format, its data is missing, cut short or binary, or a label is unknown.
+        InputError: it breaks the format, its data is missing or cut short, or a label is unknown.
     """
     header = xml.read(path, settings.encoding)
     info, scheme = _one(header, "info", path), _one(header, "scheme", path)
     kind = scheme.attribute("type").upper()
-    if info.said.get("ftype", "ASCII").upper() != "ASCII":
-        raise InputError(
-            f"{info.where}: the data is {info.said['ftype']}, of which only ASCII is read; store it as text "
-            "in NOVA"
-        )
+    form = info.said.get("ftype", "ASCII").upper()
+    if form not in ("ASCII", "BINARY"):
+        raise InputError(f"{info.where}: the data is {form}, expected ASCII or BINARY")
     if kind not in ("CONTINUOUS", "DISCRETE", "FREE"):
         raise InputError(f"{scheme.where}: scheme {kind}, expected CONTINUOUS, DISCRETE or FREE")
-    rows = list(_rows(path.with_name(f"{path.name}~"), settings.encoding))
+    beside = path.with_name(f"{path.name}~")
+    rows = list(_rows(beside, settings.encoding) if form == "ASCII" else _records(beside, kind))
     if "size" in info.said and number(info.said["size"], "size", info.where) != len(rows):
         raise InputError(f"{path}~: {len(rows)} rows, but {path.name} says {info.said['size']}")
     said = [one.said.get("annotator", "") for one in header.all("meta")]
@@ -69,6 +85,40 @@ def _rows(path: Path, encoding: str) -> Iterator[Row]:
     for line, text in enumerate(read_text(path, encoding).splitlines(), 1):
         if text.strip():
             yield f"{path}, line {line}", line, [cell.strip() for cell in text.split(";")]
+
+
+def _records(path: Path, kind: str) -> Iterator[Row]:
+    """Yield the rows of binary data, as cells of text like the others."""
+    data = read_bytes(path)
+    at, count = 0, 0
+    while at < len(data):
+        count += 1
+        where = f"{path}, row {count}"
+        try:
+            if kind == "CONTINUOUS":
+                cells = list(struct.unpack_from("<ff", data, at))
+                at += 8
+            else:
+                start, end, third = struct.unpack_from("<ddI", data, at)
+                at += 20
+                label: int | str = GARBAGE if third == NONE else third
+                if kind == "FREE":
+                    label = _name(data[at:], third)
+                    at += len(label.encode())
+                cells = [start, end, label, *struct.unpack_from("<f", data, at)]
+                at += 4
+        except (struct.error, UnicodeDecodeError) as error:
+            raise InputError(f"{where}: cut short, or not of scheme {kind} ({error})") from error
+        yield where, count, [str(cell) for cell in cells]
+
+
+def _name(data: bytes, units: int) -> str:
+    """Return the name of so many UTF-16 units that data begins with; struct.error where it is too short."""
+    text = data[: 3 * units].decode(errors="surrogateescape")  # what follows the name is no text
+    name = text.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le")
+    if len(name.encode("utf-16-le")) != 2 * units:
+        raise struct.error(f"a name of {units} letters is not there")
+    return name
 
 
 def _trace(

@@ -280,16 +280,27 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
 def read_text(path: Path, encoding: str) -> str:
     """Return a file as text, without a mark of its byte order.
 
     Raises:
         InputError: it cannot be read, or holds bytes that are no text.
     """
+    data = read_bytes(path)
     try:
-        text = path.read_bytes().decode(encoding)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InputError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from mien.annotation.foreign.source import read_text
+from mien.annotation.foreign.source import read_bytes, read_text
 from mien.errors import InputError
 
 DEEPEST = 100
@@ -71,7 +71,7 @@ def read(path: Path, encoding: str = "utf-8") -> Element:
     Raises:
         InputError: it cannot be read, is no XML, or has a document type.
     """
-    source: bytes | str = _bytes(path)
+    source: bytes | str = read_bytes(path)
     if isinstance(source, bytes) and b"encoding=" not in source[:200] and not source.startswith(_MARKS):
         source = read_text(path, encoding)
     parser = expat.ParserCreate()
@@ -106,11 +106,3 @@ def read(path: Path, encoding: str = "utf-8") -> Element:
 
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 """What begins a file of two-byte characters."""
-
-
-def _bytes(path: Path) -> bytes:
-    """Return a file's bytes."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
