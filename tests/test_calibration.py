@@ -226,6 +226,8 @@ def test_coverage_is_what_was_asked_for() -> None:
 def test_sets_are_the_most_probable_classes_and_never_empty() -> None:
     said = np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6], [1, 0, 0]], np.float32)
     np.testing.assert_allclose(preceding(said), [[0, 0.5, 0.8], [0.6, 0.8, 0], [0, 1, 1]], atol=1e-6)
+    sums = np.random.default_rng(0).dirichlet(np.full(8, 0.01), 20_000).astype(np.float32)
+    assert preceding(sums).max() == 1
     task = Task("three", "expression", "categorical", ("a", "b", "c"))
 
     def sets(mass: float) -> list[list[bool]]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any, NamedTuple
+from weakref import ref
 
 import av
 import numpy as np
@@ -33,6 +34,7 @@ from mien.studio.board import Board
 from mien.studio.describing import told
 from mien.studio.figures import Pace, Stopwatch
 from mien.studio.live import Patient, Stop, watch
+from mien.studio.recording import Recording
 from mien.studio.server import Page
 from mien.tasks import EXPRESSION_8_CONTEMPT, VALENCE_AROUSAL
 
@@ -127,6 +129,35 @@ def test_a_slow_analysis_drops_frames_that_have_waited_for_their_sound() -> None
     assert given[-1] == 9
     assert given == sorted(given)
     assert len(given) < 10
+
+
+def test_frames_do_not_pile_up_while_one_is_looked_at() -> None:
+    alive: list[ref[Frame]] = []
+
+    class Steady(Given):
+        """200 frames a second, each with pixels of its own."""
+
+        def __init__(self) -> None:
+            super().__init__([blank(0)], sound)
+            self.times: dict[int, float] = {}
+
+        def __iter__(self) -> Iterator[Frame]:
+            for number in range(200):
+                frame = blank(number)
+                alive.append(ref(frame))
+                self.times[number] = time.monotonic()
+                yield frame
+                time.sleep(0.005)
+
+        def arrived(self, number: int) -> float:
+            return self.times[number]
+
+    sound = RollingSound()
+    line = iter(Patient(Steady(), sound, 0.0))
+    next(line)
+    time.sleep(0.9)
+    assert len(alive) > 100
+    assert sum(frame() is not None for frame in alive) < 50
 
 
 def test_rates_and_delays_are_those_of_the_last_seconds() -> None:
@@ -353,6 +384,21 @@ def test_ctrl_c_ends_it_well(sample: Path, tmp_path: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert len(complete(tmp_path / "talk")) >= 5
+
+
+def test_asked_twice_the_table_is_complete_and_no_report_is_made(sample: Path, tmp_path: Path) -> None:
+    works, frame = engine(), next(iter(Video(sample)))
+    (seen,) = frame_results([frame], Tracker(works.detector), works.follower(None))
+
+    def twice() -> None:
+        with Recording(tmp_path / "talk", Given([frame]).info, works, "") as recording:
+            recording.take(seen, PACE)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert [path.name for path in (tmp_path / "talk").iterdir()] == ["predictions.parquet"]
+    assert pq.read_table(tmp_path / "talk" / "predictions.parquet").num_rows == max(len(seen.ids), 1)
 
 
 def test_what_was_seen_before_a_kill_can_be_recovered(sample: Path, tmp_path: Path) -> None:

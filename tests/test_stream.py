@@ -1,9 +1,11 @@
 """A stream gives the newest frame, loses none unnoticed, and puts its sound where a file has it."""
 
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from threading import Event, Thread
 
@@ -15,7 +17,7 @@ from test_audio import heard, remuxed
 from mien.errors import MediaError
 from mien.media.audio import Sound, read_sound
 from mien.media.frames import Frame
-from mien.media.live import REMEMBERED
+from mien.media.live import REMEMBERED, Arrival, Live
 from mien.media.stream import Lag, Stream, told
 from mien.media.tape import RollingSound
 from mien.media.video import Video
@@ -291,6 +293,64 @@ def test_a_stream_that_comes_later_from_now_on_is_shown_again_soon() -> None:
     assert len(passed(endless)) < 25 * 12
 
 
+def test_a_clock_that_is_set_back_is_no_lag() -> None:
+    assert passed([(n / 25, n / 25 - (5 if n > 500 else 0), n % 50 == 0) for n in range(2000)]) == []
+
+
+def test_sound_that_begins_unannounced_ends_nothing(tmp_path: Path) -> None:
+    silent = make_video(tmp_path / "a.ts", frames=75).read_bytes()
+    loud = make_video(tmp_path / "b.ts", frames=25, sound=True).read_bytes()
+    path = tmp_path / "v.ts"
+    path.write_bytes(silent + loud)
+    with served(path, 2.0) as address, Stream(address) as stream:
+        assert stream.sound is None
+        assert len(watched(stream)) + stream.dropped > 90
+
+
+@pytest.mark.parametrize("before", [0.0, 100.0])
+def test_a_file_whose_clock_jumps_is_played_on(tmp_path: Path, before: float) -> None:
+    pieces = [
+        make_video(tmp_path / f"{start}.ts", times=[start + n / 25 for n in range(25)]).read_bytes()
+        for start in (before, 50.0)
+    ]
+    path = tmp_path / "v.ts"
+    path.write_bytes(b"".join(pieces))
+    start = time.monotonic()
+    with Stream(str(path)) as stream:
+        assert len(watched(stream)) + stream.dropped > 45
+    assert time.monotonic() - start < 10
+
+
+def test_a_file_that_begins_late_is_played_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "v.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "3"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 9 * number, np.uint8))
+            frame.pts, frame.time_base = 25 * 1000 + number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with Stream(str(path), patience=1.5) as stream:
+        frames = watched(stream)
+    assert len(frames) + stream.dropped == 25
+    assert frames[-1].seconds == pytest.approx(1000.96, abs=0.05)
+
+
+class Tardy(Live):
+    """Its only frame comes late."""
+
+    def _read(self) -> None:
+        time.sleep(0.2)
+        self._put(Arrival(0, 0.0, time.monotonic(), lambda: np.zeros((4, 4, 3), np.uint8)))
+
+
+def test_a_camera_is_waited_for_as_long_as_it_takes() -> None:
+    with Tardy("tardy") as source:
+        source._start(math.inf)
+        assert [frame.number for frame in source] == [0]
+
+
 def test_leaving_stops_reading(tmp_path: Path) -> None:
     path = make_video(tmp_path / "v.ts", frames=50)
     with served(path, 0.5, ends=False) as address, Stream(address) as stream:
@@ -328,6 +388,8 @@ def test_what_is_no_stream_is_refused(tmp_path: Path) -> None:
             Stream(address)
     with pytest.raises(MediaError, match="expected a file"):
         Stream("tcp://127.0.0.1:9", lossless=True)
+    with pytest.raises(MediaError, match="an address that cannot be read"):
+        Stream("rtsp://[::1/x")
 
 
 def test_secrets_in_an_address_are_not_shown() -> None:

@@ -279,7 +279,7 @@ def preceding(probabilities: FloatArray) -> FloatArray:
     """Return for each class what the more probable ones have together, (n, classes); 0 for the first."""
     order = np.argsort(-probabilities, axis=1, kind="stable")
     ordered = np.take_along_axis(np.asarray(probabilities, np.float64), order, axis=1)
-    before = np.cumsum(ordered, axis=1) - ordered
+    before = np.minimum(np.cumsum(ordered, axis=1) - ordered, 1.0)  # the sum may be a little more
     found = np.empty_like(before)
     np.put_along_axis(found, order, before, axis=1)
     return found

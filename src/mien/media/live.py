@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from threading import Condition, Thread
+from threading import TIMEOUT_MAX, Condition, Thread
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +21,7 @@ from mien.media.tape import RollingSound
 AHEAD = 8
 """Frames that wait for the consumer where none may be lost."""
 
-REMEMBERED = 1000
+REMEMBERED = 10_000
 """Frames that were handed out last, of which `arrived` can be asked."""
 
 
@@ -139,7 +139,7 @@ class Live(ABC):
         """
         self._thread.start()
         with self._changed:
-            self._changed.wait_for(lambda: self._line or self._ended, timeout=patience)
+            self._changed.wait_for(lambda: self._line or self._ended, timeout=min(patience, TIMEOUT_MAX))
             came, ended = bool(self._line), self._ended
         if not came:
             self.close()

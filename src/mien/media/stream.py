@@ -13,7 +13,8 @@ made of frames that are wanted alone, and where decoding itself falls behind for
 up to the next key frame. What the sender and the container add is not seen here: with MPEG-TS a frame comes
 two frames late, since its end is known by the beginning of the next, once in the container and once in H.264.
 
-A damaged packet is passed over. Sound that a stream did not announce when it was opened is not heard.
+A damaged packet is passed over, and so is what a stream did not announce when it was opened, such as sound
+that begins later.
 
 Addresses are opened with the protocols that their scheme needs and no other. User names, passwords and
 queries of addresses are left out of `info.name` and of messages.
@@ -80,7 +81,10 @@ DRIFT = 0.01
 """Seconds a second by which a sender's clock may run slow without counting as a lag."""
 
 LEAP = 10.0
-"""Seconds; what comes later than this is on another clock."""
+"""Seconds; what comes later than this, or is due later, is on another clock."""
+
+BACK = 0.1
+"""Seconds by which a clock must have gone back to be another one."""
 
 INTERLEAVED = 1.0
 """Seconds by which a file may hold sound and pictures of one time apart."""
@@ -179,14 +183,16 @@ class Stream(Live):
 
     def _packets(self, container: InputContainer) -> Iterator["Packet[AnyStream]"]:
         """Yield packets as they come, or when they are due."""
-        source = packets(container, Path(self._address)) if not self._scheme else container.demux()
+        source = packets(container, Path(self._address)) if not self._scheme else _announced(container)
         source = (packet for packet in source if packet.size)
         if not self._paced:
             yield from source
             return
         zero = math.nan
         for seconds, packet in _in_order(source):
-            zero = time.monotonic() - seconds if math.isnan(zero) else zero
+            now = time.monotonic()
+            if not abs(zero + seconds - now) < LEAP:  # the first, or another clock
+                zero = now - seconds
             self._sleep_until(zero + seconds)
             yield packet
 
@@ -198,7 +204,7 @@ class Stream(Live):
             return
         for seconds, picture in pictures.decode(packet):
             came = Arrival(self._number, seconds, time.monotonic(), pictures.pixels(picture))
-            if self._number == 0:
+            if not hasattr(self, "info"):
                 self.info = pictures.info(self._name, self.sound is not None)
             self._number += 1
             if self._lossless and self.sound is not None:
@@ -226,9 +232,20 @@ class Stream(Live):
         return f"{'broke off' if after else 'cannot be opened'}{after} ({error.strerror})"
 
 
+def _announced(container: InputContainer) -> Iterator["Packet[AnyStream]"]:
+    """Yield the packets of the streams that were there at opening."""
+    while True:
+        try:
+            yield from container.demux()
+        except IndexError:  # the first packet of another stream; asked anew, PyAV leaves that stream out
+            continue
+        return
+
+
 def _due(packet: "Packet[Any]") -> float:
-    """Return the seconds at which a packet is to be decoded; NaN where it does not tell."""
-    return math.nan if packet.dts is None else float(packet.dts * packet.time_base)
+    """Return the seconds at which a packet is to be decoded, or else shown; NaN where it tells neither."""
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return math.nan if stamp is None else float(stamp * packet.time_base)
 
 
 def _in_order(source: Iterator["Packet[AnyStream]"]) -> Iterator[tuple[float, "Packet[AnyStream]"]]:
@@ -259,6 +276,7 @@ class Lag:
 
     def __init__(self) -> None:
         self._offset = math.inf
+        self._seconds = -math.inf
         self._looked = self._began = 0.0
         self._since = math.inf
         self._passing = False
@@ -274,6 +292,9 @@ class Lag:
         if math.isnan(seconds):
             return self._passing
         offset = now - seconds
+        if seconds < self._seconds - BACK:
+            self._offset, self._since = offset, math.inf
+        self._seconds = seconds
         usual = self._offset + DRIFT * (now - self._looked)
         self._offset, self._looked = offset if offset > usual + LEAP else min(offset, usual), now
         behind = offset > self._offset + LAG
@@ -371,5 +392,8 @@ def told(address: str) -> str:
     """Return an address as it is shown: without user, password and query; of a file its name."""
     if "://" not in address:
         return Path(address).name
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise MediaError(f"an address that cannot be read ({error})") from error
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

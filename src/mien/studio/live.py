@@ -153,8 +153,11 @@ class Patient:
         """Put frames in the line until the source ends."""
         try:
             for frame in self._source:
+                now = time.monotonic()
                 with self._changed:
                     self._line.append((frame, self._source.arrived(frame.number)))
+                    while len(self._line) > 1 and now - self._line[1][1] > WAIT:
+                        self._line.popleft()  # both have waited long enough: `_next` would drop it, too
                     self._changed.notify()
         except Exception as error:  # whatever it is, it belongs to the consumer
             self._error = error
@@ -197,7 +200,8 @@ def watch(source: Source, engine: Engine, takers: Sequence[Taker], stop: Stop) -
     """
     sound = source.sound if engine.listens else None
     follower = engine.follower(sound)
-    line = Patient(source, sound, _ahead(engine)) if sound is not None else None
+    ahead = _ahead(engine)
+    line = Patient(source, sound, ahead) if sound is not None and ahead is not None else None
     stopwatch = Stopwatch()
     tracker = Tracker(engine.detector, engine.every)
     for result in frame_results(stop.frames(line or source), tracker, follower):
@@ -207,7 +211,7 @@ def watch(source: Source, engine: Engine, takers: Sequence[Taker], stop: Stop) -
             take(result, pace)
 
 
-def _ahead(engine: Engine) -> float:
-    """Return the seconds of sound beyond a frame's time that an engine uses."""
+def _ahead(engine: Engine) -> float | None:
+    """Return the seconds of sound beyond a frame's time that a network hears; None for one that does not."""
     hearing = engine.predictor.hearing if isinstance(engine.predictor, Bundle) else None
-    return hearing.context[1] if hearing is not None else 0.0
+    return hearing.context[1] if hearing is not None else None

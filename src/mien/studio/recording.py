@@ -59,6 +59,8 @@ class Recording:
         self._journal.close()
         if self._pace is None:  # not one frame came
             return
+        if kind is not None and not issubclass(kind, Exception):  # asked twice to end
+            return
         if isinstance(error, Exception):
             self._gatherer.take_problem(str(error))
         for line in _missed(self._pace):
