@@ -178,9 +178,22 @@ def test_a_filter_without_a_size_is_refused(seconds: float) -> None:
 
 def test_a_course_is_cut_where_the_face_was_away_for_longer_than_the_gap() -> None:
     seconds = np.array([0, 0.1, 0.1 + GAP, 0.8, 0.75, 0.9])
-    assert pieces(seconds) == [slice(0, 4), slice(4, 6)]
-    assert pieces(np.array([0, 0.51, 0.6])) == [slice(0, 1), slice(1, 3)]
-    assert pieces(np.zeros(0)) == []
+    assert pieces(seconds, 2 * np.arange(6)) == [slice(0, 4), slice(4, 6)]
+    assert pieces(np.array([0, 0.51, 0.6]), np.array([0, 2, 3])) == [slice(0, 1), slice(1, 3)]
+    assert pieces(np.zeros(0), np.zeros(0, np.int64)) == []
+
+
+def test_a_slow_video_is_no_gap(tmp_path: Path) -> None:
+    assert pieces(np.arange(5) * 1.0, np.arange(5)) == [slice(0, 5)]
+    table = read(timed(tmp_path / "slow.parquet", {0: anything(0, np.arange(20) * 0.9)}))
+    name = "valence"
+    raw, told = (np.array(one[name].to_pylist()) for one in (table, smooth(table, FILTERS["mean"](3.0))))
+    assert np.abs(np.diff(told)).mean() < 0.7 * np.abs(np.diff(raw)).mean()
+    smoother, live = Smoother(FILTERS["mean"](3.0)), []
+    for row in range(20):
+        said = Predictions({VALENCE_AROUSAL: np.array([[raw[row], 0]], np.float32)})
+        live.append(smoother.update(row * 0.9, np.array([0]), said).values[VALENCE_AROUSAL][0, 0])
+    np.testing.assert_allclose(live, told, atol=1e-5)
 
 
 @each_filter

@@ -13,6 +13,7 @@ out of sight, also where the face then comes back under its number; and where ti
 is missing for less goes on where it was: the frames between count as if they had not been.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -28,7 +29,7 @@ from mien.records import Predictions
 from mien.voice import Voices, speaks
 
 FORGET = 0.5
-"""Seconds out of sight after which a face that returns begins anew."""
+"""Seconds out of sight after which a face that returns begins anew; from frame to frame it is in sight."""
 
 ALONE = "each picture is taken alone: without memory and to silence"
 """How a network that follows faces is given pictures."""
@@ -70,6 +71,7 @@ class Follower:
         self.listening = listening
         self._bundle = predictor if follows(predictor) else None
         self._memories: dict[int, _Memory] = {}
+        self._before = math.nan
         wanted = listening.voice or (listening.own and hears(predictor))
         self._voices = Voices(listening.sound) if wanted and listening.sound is not None else None
 
@@ -104,8 +106,11 @@ class Follower:
         self._memories = {
             face: memory
             for face, memory in self._memories.items()
-            if not tracked.cut and 0 <= frame.seconds - memory.seconds <= FORGET
+            if not tracked.cut
+            and frame.seconds >= memory.seconds
+            and (memory.seconds == self._before or frame.seconds - memory.seconds <= FORGET)
         }
+        self._before = frame.seconds
         ids, landmarks = tracked.ids, tracked.faces.landmarks
         voice = None
         if self._voices is not None:

@@ -310,7 +310,7 @@ def _stretches(course: Course, found: FloatArray) -> Iterator[_Stretch]:
     """Yield where a face was in view without a gap and its values are known; (n,) or (n, k)."""
     known = np.flatnonzero(np.isfinite(found.reshape(len(found), -1)).all(axis=1))
     usual = _usual_step(course.seconds)
-    for piece in pieces(course.seconds[known]):
+    for piece in pieces(course.seconds[known], course.places[known]):
         mine = known[piece]
         seconds = course.seconds[mine]
         yield _Stretch(

@@ -22,11 +22,11 @@ from typing import Protocol
 
 import numpy as np
 
-from mien.arrays import FloatArray
+from mien.arrays import FloatArray, IntArray
 from mien.errors import SettingsError
 
 GAP = 0.5
-"""Seconds without a face after which its course starts anew."""
+"""Seconds out of sight after which a face's course starts anew; from frame to frame it is in sight."""
 
 LONGEST = 60.0
 """Most seconds that a filter may span."""
@@ -329,14 +329,15 @@ def name_of(by: Filter) -> str:
     return next(name for name, kind in FILTERS.items() if type(by) is kind)
 
 
-def pieces(seconds: FloatArray) -> list[slice]:
-    """Return the stretches of a course: one ends where the next row is more than GAP later, or earlier.
+def pieces(seconds: FloatArray, places: IntArray) -> list[slice]:
+    """Return the stretches of a course: one ends where the face was out of sight for more than GAP seconds.
 
     Args:
-        seconds: (n,) finite times.
+        seconds: (n,) finite times; one that is earlier than the one before begins a stretch, too.
+        places: (n,) which frames of the video they are, so that a slow video is not taken for a gap.
     """
     steps = np.diff(seconds)
-    edges = np.flatnonzero((steps > GAP) | (steps < 0)) + 1
+    edges = np.flatnonzero(((steps > GAP) & (np.diff(places) > 1)) | (steps < 0)) + 1
     bounds = [0, *edges.tolist(), len(seconds)]
     return [slice(start, end) for start, end in pairwise(bounds) if end > start]
 

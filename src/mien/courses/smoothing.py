@@ -11,6 +11,7 @@ values. Sets and intervals with a stated coverage are left out: it was measured 
 sees them, and nothing is known of it for smoothed ones.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from mien.arrays import BoolArray, FloatArray, IntArray
 from mien.courses.filters import GAP, Causal, Filter, Stream, name_of, pieces
-from mien.courses.table import ROWS_PER_GROUP, Measure, courses, measures, metadata, values
+from mien.courses.table import ROWS_PER_GROUP, Course, Measure, courses, measures, metadata, values
 from mien.errors import InputError, SettingsError
 from mien.files import explained, whole_file
 from mien.records import Predictions
@@ -62,7 +63,7 @@ def smooth(table: pa.Table, by: Filter, name: str = "table") -> pa.Table:
         for columns in _known_alike(known):
             mine = np.flatnonzero(known[:, columns[0]])
             cells = np.ix_(course.rows[mine], np.array(columns))
-            smoothed[cells] = _filtered(course.seconds[mine], raw[cells], by)
+            smoothed[cells] = _filtered(course, mine, raw[cells], by)
     for behaviour in dict.fromkeys(measure.behaviour for measure in measured):
         columns = [place for place, measure in enumerate(measured) if measure.behaviour == behaviour]
         bounds = np.array([(measured[place].low, measured[place].high) for place in columns])
@@ -118,6 +119,7 @@ class Smoother:
             )
         self._by = by
         self._faces: dict[int, _Live] = {}
+        self._before = math.nan
 
     def update(
         self, seconds: float, ids: IntArray, predictions: Predictions, cut: bool = False
@@ -131,8 +133,13 @@ class Smoother:
             cut: whether a new shot starts with this frame.
         """
         self._faces = {
-            face: live for face, live in self._faces.items() if not cut and 0 <= seconds - live.seconds <= GAP
+            face: live
+            for face, live in self._faces.items()
+            if not cut
+            and seconds >= live.seconds
+            and (live.seconds == self._before or seconds - live.seconds <= GAP)
         }
+        self._before = seconds
         smoothed = {task: np.empty(said.shape, np.float64) for task, said in predictions.values.items()}
         for row, face in enumerate(ids.tolist()):
             if face not in self._faces:
@@ -156,10 +163,11 @@ def _known_alike(known: BoolArray) -> list[list[int]]:
     return list(groups.values())
 
 
-def _filtered(seconds: FloatArray, rows: FloatArray, by: Filter) -> FloatArray:
-    """Return the rows (n, k) of one face filtered, stretch by stretch."""
+def _filtered(course: Course, mine: IntArray, rows: FloatArray, by: Filter) -> FloatArray:
+    """Return rows (n, k) of one face filtered, stretch by stretch; `mine` (n,) says which of it they are."""
     filtered = np.empty(rows.shape, np.float64)
-    for piece in pieces(seconds):
+    seconds = course.seconds[mine]
+    for piece in pieces(seconds, course.places[mine]):
         filtered[piece] = by.over(seconds[piece], rows[piece])
     return filtered
 

@@ -53,6 +53,7 @@ class Course:
         face: number of the face.
         rows: (n,) places of its rows in the table.
         frames: (n,) numbers of their frames.
+        places: (n,) which frames of the video they are, counted over those that the table has.
         seconds: (n,) their times, which do not fall.
     """
 
@@ -60,6 +61,7 @@ class Course:
     face: int
     rows: IntArray
     frames: IntArray
+    places: IntArray
     seconds: FloatArray
 
 
@@ -144,7 +146,7 @@ def courses(table: pa.Table, name: str = "table") -> Iterator[Course]:
             "has no course over time; expected the table of a video or camera"
         )
     found, frames = pc.is_valid(face).to_numpy(), frame.to_numpy()
-    rows = np.flatnonzero(found)
+    rows, places = np.flatnonzero(found), _places(video.indices.to_numpy(), frames)
     codes, numbers = video.indices.to_numpy()[rows], pc.fill_null(face, -1).to_numpy()[rows]
     order = np.lexsort((rows, seconds[rows], numbers, codes))
     rows, codes, numbers = rows[order], codes[order], numbers[order]
@@ -153,7 +155,13 @@ def courses(table: pa.Table, name: str = "table") -> Iterator[Course]:
         if end > start:
             mine = rows[start:end]
             clip = video.dictionary[int(codes[start])].as_py()
-            yield Course(clip, int(numbers[start]), mine, frames[mine], seconds[mine])
+            yield Course(clip, int(numbers[start]), mine, frames[mine], places[mine], seconds[mine])
+
+
+def _places(clips: IntArray, frames: IntArray) -> IntArray:
+    """Return for each row (n,) which of its video's frames it is, counted over those that are there."""
+    _, distinct = np.unique(np.stack([clips, frames], axis=1), axis=0, return_inverse=True)
+    return np.asarray(distinct.reshape(-1))
 
 
 def values(table: pa.Table, columns: tuple[str, ...]) -> FloatArray:
