@@ -19,6 +19,7 @@ import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from test_stream import served
 
 from mien.analysis import FrameResult, frame_results
 from mien.bundle import Bundle, shipped
@@ -37,6 +38,7 @@ from mien.studio.live import Patient, Stop, watch
 from mien.studio.recording import Recording
 from mien.studio.server import Page
 from mien.tasks import EXPRESSION_8_CONTEMPT, VALENCE_AROUSAL
+from mien.testing.media import make_video
 
 TASKS = (EXPRESSION_8_CONTEMPT, VALENCE_AROUSAL)
 PACE = Pace(1, 0, 0, 25.0, 25.0, 10.0, 12.0)
@@ -373,6 +375,15 @@ def test_without_a_page_it_prints_figures_and_records(sample: Path, tmp_path: Pa
     rows = complete(tmp_path / "talk")
     assert {row["video"] for row in rows} == {sample.name}
     assert any(row["valence"] is not None for row in rows)
+
+
+def test_a_recording_behind_an_address_is_played_at_its_own_pace(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "v.ts", frames=1500)
+    words = ("--no-page", "--realtime", "-o", tmp_path / "talk", "--seconds", 3)
+    with served(video, 0.1) as address, live(address, *words) as process:
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert max(row["time_s"] for row in complete(tmp_path / "talk")) < 45  # of 60 s, which all came at once
 
 
 def test_ctrl_c_ends_it_well(sample: Path, tmp_path: Path) -> None:

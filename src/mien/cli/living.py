@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0, min_open=True),
     help="Stop after so many seconds. Default: at Ctrl-C.",
 )
+@click.option(
+    "--realtime",
+    is_flag=True,
+    help="Play an address at its own pace, where it gives a recording faster than that.",
+)
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the page. Default: any free one.")
 @click.option("--page/--no-page", default=True, show_default=True, help="Show a page in the browser.")
 @click.option("-q", "--quiet", is_flag=True, help="No line of figures each second.")
@@ -44,6 +49,7 @@ def live(
     voice: bool,
     own_voice: bool,
     seconds: float | None,
+    realtime: bool,
     port: int,
     page: bool,
     quiet: bool,
@@ -69,7 +75,7 @@ def live(
     if output is not None:
         free_folder(output)
     works = engine(bundle, labels, detector, every, voice, own_voice)
-    with _source(source) as camera, Stop(seconds) as stop, ExitStack() as stack:
+    with _source(source, realtime) as camera, Stop(seconds) as stop, ExitStack() as stack:
         takers: list[Taker] = []
         told = works.follower(camera.sound if works.listens else None).told
         server = _page(camera, works, told, output, port) if page else None
@@ -102,12 +108,14 @@ class Lines:
             click.echo(f"{result.frame.seconds:.1f} s: {faces}, {pace.line}", err=True)
 
 
-def _source(text: str) -> "Camera | Stream":
+def _source(text: str, realtime: bool) -> "Camera | Stream":
     """Return what a word names: a camera by its number, else a stream's address or a file."""
     from mien.media.camera import Camera
     from mien.media.stream import Stream
 
-    return Camera(int(text)) if text.isdigit() and not Path(text).exists() else Stream(text)
+    if text.isdigit() and not Path(text).exists():
+        return Camera(int(text))
+    return Stream(text, realtime=realtime)
 
 
 def _page(
