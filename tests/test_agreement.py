@@ -227,6 +227,24 @@ def test_events_are_matched_once_within_the_tolerance(
     assert matched(first, second, 0.5, ends) == count
 
 
+def test_thousands_of_close_events_are_matched() -> None:
+    chain = [(place * 0.3, place * 0.3 + 1) for place in range(1500)]
+    assert matched(chain, chain, 0.5) == 1500
+    crowd = [(place / 1000, 1 + place / 1000) for place in range(1500)]
+    assert matched(crowd, crowd[:400], 5) == 400
+    assert matched(crowd, [(1 + start, 1 + end) for start, end in crowd], 0.5) == 1000
+
+
+def test_as_many_events_are_matched_as_can_be() -> None:
+    graphs = pytest.importorskip("scipy.sparse")
+    random = np.random.default_rng(5)
+    for _ in range(30):
+        one, two = ([(t, t + 1) for t in random.uniform(0, 12, 15).tolist()] for _ in range(2))
+        near = [[abs(mine[0] - other[0]) <= 0.5 for other in two] for mine in one]
+        best = graphs.csgraph.maximum_bipartite_matching(graphs.csr_matrix(near))
+        assert matched(one, two, 0.5) == (best >= 0).sum()
+
+
 def test_events_are_scored_as_f1_and_undefined_where_there_are_none() -> None:
     said = segments("AU12", {"a": [(0, 2), (5, 6)], "b": [(0.3, 2.2)], "c": [(8, 9)]})
     told = told_of((*said, *segments("AU01", {"a": [(0, 1)]})))
@@ -322,6 +340,41 @@ def test_repeats_hold_an_annotator_against_the_same_one() -> None:
     assert by["valence", "traces"].annotators == ("anna", "anna again")
     assert by["valence", "traces"].pairs[0].figure("CCC").value > 0.95
     assert 0 < by["AU12", "frames"].pairs[0].figure("Cohen").value < 1
+
+
+BOTH = {(video, "anna"): frozenset({"AU12"}) for video in ("v.mp4", "w.mp4")}
+SMILES = {video: segments("AU12", {"anna": [(1, 4)]}, video=video) for video, _ in BOTH}
+
+
+def once_more(first: Any, again: Any, **told: Any) -> Agreement:
+    """Return how anna's rows of AU12 agree with those of her when asked once more."""
+    source = Source(Path("x"), Annotations((), first), Annotations((), again), **told)
+    return next(one for one in measure(source, Steps(), Clock(25), 0.5).repeats if one.kind == "frames")
+
+
+def test_repeats_without_a_segment_count_where_they_were_finished() -> None:
+    first = (*SMILES["v.mp4"], *SMILES["w.mp4"])
+    found = once_more(first, SMILES["w.mp4"], coded=BOTH, coded_again=BOTH)
+    assert found.figure("agreed").value == pytest.approx(1 - 75 / 202)
+    nothing = once_more(first, (), coded=BOTH, coded_again=BOTH)
+    assert nothing.figure("agreed").value == pytest.approx(1 - 150 / 202)
+    again = {("w.mp4", "anna"): BOTH["w.mp4", "anna"]}
+    assert once_more(first, first, coded=BOTH, coded_again=again).figure("agreed").count == 101
+
+
+def test_of_tables_repeats_count_where_they_hold_a_unit() -> None:
+    both = (*SMILES["v.mp4"], *SMILES["w.mp4"])
+    found = once_more(SMILES["w.mp4"], both).figure("agreed")
+    assert found.value == pytest.approx(1 - 75 / 202)
+    assert once_more(both, SMILES["w.mp4"]).figure("agreed").count == 101
+
+
+def test_events_of_who_did_not_finish_are_not_compared() -> None:
+    said = Annotations((), segments("AU12", {"a": [(0, 2), (5, 6)], "b": [(0, 2)]}))
+    codings = codings_of(said, Clock(25), {("talk.mp4", "a"): frozenset({"AU12"})})
+    told = {(one.kind, one.video): one for one in coding_agreement(codings, 0.5)}
+    assert told["events", ""].pairs[0].figure("events").why == "nothing that both went through"
+    assert told["frames", ""].figure("agreed").count == 50
 
 
 @pytest.fixture(scope="module")

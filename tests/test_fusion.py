@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from annotated import LAGS, curve, database, segments, traces
@@ -343,3 +344,47 @@ def test_of_a_project_what_was_finished_without_a_segment_is_absent(tmp_path: Pa
     assert columns["AU12"][30].as_py() == 0.5
     assert columns["AU12_votes"][30].as_py() == 2
     assert columns["AU01"][30].as_py() == 0
+
+
+def test_of_a_project_what_was_not_gone_through_is_unknown(tmp_path: Path, sample: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / sample.name).symlink_to(sample)
+    (tmp_path / "project.toml").write_text(
+        'annotators = ["anna", "ben"]\n[[tasks]]\nname = "upper"\nlabels = ["AU01", "AU02"]\n'
+        '[[tasks]]\nname = "lower"\nlabels = ["AU12", "AU25"]\n'
+    )
+
+    def fused() -> dict[str, list[float | None]]:
+        source = read_source(tmp_path)
+        table = fuse(source, STEPS, Clock(25, source.videos), Choices()).table
+        return {name: [table[name][row].as_py() for row in (10, 30)] for name in table.column_names}
+
+    with Project.open(tmp_path).store() as store:
+        for who, task, label in (("anna", "lower", "AU12"), ("ben", "upper", "AU01")):
+            session = f"session-{who}"
+            store.open(session, Item(who, task, sample.name))
+            seen = {"id": "s", "label": label, "start": 1.0, "end": 4.0, "scorable": True}
+            store.append(session, [Event(session, 0, "segment", 1.0, label, detail=seen)])
+    columns = fused()
+    assert columns["AU12"] == columns["AU01"] == [None, 1]
+    assert "AU25" not in columns
+    with Project.open(tmp_path).store() as store:
+        store.append("session-anna", [Event("session-anna", 1, "done")])
+    columns = fused()
+    assert columns["AU12"] == [0, 1]
+    assert columns["AU12_votes"] == columns["AU25_votes"] == [1, 1]
+    assert columns["AU01"] == [None, 1]
+    assert "AU02" not in columns
+
+
+def test_of_tables_a_null_face_is_the_only_one_and_a_null_scorable_is_true(tmp_path: Path) -> None:
+    said = segments("AU12", {"anna": [(0, 1)], "ben": [(0, 1)]})
+    write_annotations(tmp_path, Annotations((), (*said, replace(said[0], face="left"))))
+    table = pq.read_table(tmp_path / "segments.parquet")
+    table = table.set_column(2, "face", pa.array([None, None, "left"]))
+    pq.write_table(
+        table.set_column(8, "scorable", pa.array([None, True, True])), tmp_path / "segments.parquet"
+    )
+    rows = fuse(read_source(tmp_path), STEPS, Clock(25), Choices()).table.to_pylist()
+    first = {row["face"]: (row["AU12"], row["AU12_votes"]) for row in rows if row["frame"] == 5}
+    assert first == {"": (1, 2), "left": (0.5, 2)}

@@ -59,6 +59,28 @@ def test_of_two_who_contradict_each_other_neither_is_believed() -> None:
     assert all(one.opposed and one.seconds == 0 for one in lag.values())
 
 
+@pytest.mark.parametrize("period", [4.0, 7.0, 10.0])
+def test_who_swings_half_a_period_off_is_late_not_against_the_rest(period: float) -> None:
+    random = np.random.default_rng(1)
+    seconds = grid(30, 25)
+    rows = [0.5 * np.sin(2 * np.pi * (seconds - lag) / period) for lag in (0, 0.4, 0.8, period / 2)]
+    noisy = np.clip(np.stack(rows) + random.normal(0, 0.05, (4, len(seconds))), -1, 1)
+    told = lags([Course("a.mp4", "valence", 25, ("anna", "ben", "cora", "dora"), noisy)], Steps())
+    assert not any(one.opposed for one in told)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_trace_upside_down_is_told_of_curves_without_a_period(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    window = np.exp(-0.5 * (np.arange(-100, 101) / 25) ** 2)
+    truth = np.convolve(random.normal(0, 1, 1400), window, "valid")
+    truth *= 0.35 / truth.std()
+    rows = [sign * truth[100 - lag : 1100 - lag] for lag, sign in ((10, 1), (30, 1), (60, 1), (45, -1))]
+    noisy = np.clip(np.stack(rows) + random.normal(0, 0.05, (4, 1000)), -1, 1)
+    told = lags([Course("a.mp4", "valence", 25, ("anna", "ben", "cora", "dora"), noisy)], Steps())
+    assert [one.annotator for one in told if one.opposed] == ["dora"]
+
+
 def test_nobody_is_moved_where_all_are_equally_late() -> None:
     lag = found(traces(dict.fromkeys(("anna", "ben", "cora"), 1.0)))
     assert [one.seconds for one in lag.values()] == [0, 0, 0]

@@ -319,6 +319,23 @@ def test_an_earlier_database_is_replaced_when_that_is_said(videos: Path, tmp_pat
     assert not (tmp_path / "talks/videos").exists()
 
 
+@pytest.mark.parametrize("media", ["copy", "link", "none"])
+def test_videos_of_the_database_itself_are_never_replaced(media: str, videos: Path, tmp_path: Path) -> None:
+    published(tmp_path / "talks", videos, media="copy")
+    (tmp_path / "ours").symlink_to(tmp_path / "talks/videos")
+    for place in (tmp_path / "talks/videos", tmp_path / "ours"):
+        with pytest.raises(InputError, match=r"anna\.mp4: lies in .*talks, which is to be made anew"):
+            published(tmp_path / "talks", place, overwrite=True, media=media)
+    for name in VIDEOS:
+        assert (tmp_path / "talks/videos" / name).read_bytes() == (videos / name).read_bytes()
+
+
+def test_links_of_the_database_itself_lead_where_they_led(videos: Path, tmp_path: Path) -> None:
+    published(tmp_path / "talks", videos)
+    published(tmp_path / "talks", tmp_path / "talks/videos", overwrite=True)
+    assert (tmp_path / "talks/videos/anna.mp4").resolve() == (videos / "anna.mp4").resolve()
+
+
 def test_a_recording_named_like_a_face_is_refused(tmp_path: Path) -> None:
     index = database_index(Material(GOLD, PARTS, PEOPLE), {}, "x")
     named = replace(index, video=Names.repeat("talk_left", len(index)))
@@ -353,6 +370,31 @@ def test_agreement_is_taken_from_the_same_annotations(tmp_path: Path) -> None:
         read_agreement(tmp_path, GOLD)
     with pytest.raises(InputError, match="No such file"):
         read_agreement(tmp_path / "none", GOLD)
+
+
+def test_the_agreement_told_is_that_of_all_annotators_not_of_one_with_the_same(tmp_path: Path) -> None:
+    def one(label: str, kind: str, stage: str, value: float) -> dict[str, Any]:
+        figures = [{"name": "Krippendorff (x)", "value": value}]
+        return {"label": label, "kind": kind, "stage": stage, "video": "", "figures": figures}
+
+    stages = {"before": 0.1, "after": 0.2, "kept": 0.7, "repeat": 0.9}
+    told = [one("valence", "traces", stage, value) for stage, value in stages.items()]
+    told += [one("AU12", "frames", "", 0.3), one("AU12", "frames", "repeat", 0.9)]
+    told += [one("AU01", "frames", "repeat", 0.9)]
+    text = {"annotations_sha256": "ab", "agreement": told}
+    (tmp_path / "agreement.json").write_text(json.dumps(text))
+    assert read_agreement(tmp_path, GOLD) == {
+        "valence": "0.20 (0.10 before lags were taken off, 0.70 without those who run against the rest)",
+        "AU12": "0.30",
+    }
+
+
+def test_units_of_no_set_are_told(tmp_path: Path) -> None:
+    notes = published(tmp_path / "talks", None, gold_of(AU12=[1] * 6, AU45=[1] * 6), media="none")
+    assert notes == ["AU45 in no set of mien's: only probabilities are kept"]
+    assert "AU45 in no set" in (tmp_path / "talks/README.md").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="no label that any set of mien's has"):
+        published(tmp_path / "none", None, gold_of(AU45=[1] * 6), media="none")
 
 
 def test_a_split_over_another_gold_is_told(videos: Path, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Segments as votes on rows: of each action unit absent or present, of expressions one class.
 
-Which action units somebody coded in a video is told by a project; else, who has any segment of action units
-there is taken to have coded all units that anybody coded anywhere. Where there is no segment of a unit that
-was coded, it is absent. Of expressions, what has no segment is not known. Where the annotator says that it
+Which action units somebody went through in a video is told by a project; of what was not finished there, only
+the annotator's own segments are known. From tables alone, who has any segment of action units there is taken
+to have gone through all units that anybody coded anywhere. Where there is no segment of a unit that was gone
+through, it is absent. Of expressions, what has no segment is not known. Where the annotator says that it
 cannot be told, nothing is known.
 """
 
@@ -33,7 +34,7 @@ Span = tuple[float, float]
 Group = Literal["unit", "expression"]
 
 Coded = Mapping[tuple[str, str], frozenset[str]]
-"""Video and annotator -> the labels that were coded there, seen or not."""
+"""Video and annotator -> the labels that were gone through there, seen or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,8 @@ class Coding:
         times: of the rows.
         votes: (k, n) class numbers, NaN where not known.
         grades: (k, n) intensities 1 to 5, 0 where absent, NaN where not known; of expressions all NaN.
-        events: (k) the stretches in which each saw an action unit; of expressions none.
+        events: (k) the stretches in which each saw an action unit, None of who did not go through to the
+            end; of expressions none.
     """
 
     video: str
@@ -60,7 +62,7 @@ class Coding:
     times: Times
     votes: FloatArray
     grades: FloatArray
-    events: tuple[tuple[Span, ...], ...]
+    events: tuple[tuple[Span, ...] | None, ...]
 
 
 def group_of(segment: Segment) -> Group:
@@ -106,7 +108,7 @@ def codings_of(annotations: Annotations, clock: Clock, coded: Coded | None = Non
     Args:
         annotations: all.
         clock: when the rows of each video are.
-        coded: which labels somebody is known to have coded in a video.
+        coded: which labels somebody is known to have gone through in a video; None where nothing tells it.
 
     Raises:
         InputError: a label is not one of mien's, or a video's times cannot be read.
@@ -115,13 +117,13 @@ def codings_of(annotations: Annotations, clock: Clock, coded: Coded | None = Non
     for one in annotations.segments:
         groups[group_of(one)].append(one)
     classes = vocabulary({one.label for one in groups["expression"]})
-    told = coded or {}
+    told = coded if coded is not None else {}
     named = {label for labels in told.values() for label in labels if UNIT.fullmatch(label)}
     units = sorted({one.label for one in groups["unit"]} | named)
     ends, found = ends_of(annotations), []
     for video in sorted({one.video for one in annotations.segments} | {video for video, _ in told}):
         here = {key: [one for one in group if one.video == video] for key, group in groups.items()}
-        coders = _coders(video, here["unit"], units, told)
+        coders = _coders(video, here["unit"], units, coded)
         faces = sorted({one.face for group in here.values() for one in group}) or [""]
         times = clock.times(video, ends.get(video, 0.0))
         for face in faces:
@@ -133,36 +135,41 @@ def codings_of(annotations: Annotations, clock: Clock, coded: Coded | None = Non
 
 
 def _coders(
-    video: str, segments: Sequence[Segment], units: Sequence[str], told: Coded
-) -> dict[str, tuple[str, ...]]:
-    """Return who coded each unit in a video; units that nobody coded are left out."""
+    video: str, segments: Sequence[Segment], units: Sequence[str], coded: Coded | None
+) -> dict[str, dict[str, bool]]:
+    """Return who coded each unit in a video, and whether to the end; units that nobody coded are left out."""
     seen: dict[str, set[str]] = {}
     for one in segments:
         seen.setdefault(one.annotator, set()).add(one.label)
     coders = {}
     for unit in units:
-        mine = {who for who, labels in seen.items() if unit in labels or (video, who) not in told}
-        mine |= {who for (of, who), labels in told.items() if of == video and unit in labels}
+        if coded is None:
+            mine = dict.fromkeys(seen, True)
+        else:
+            mine = {who: False for who, labels in seen.items() if unit in labels}
+            mine |= {who: True for (of, who), labels in coded.items() if of == video and unit in labels}
         if mine:
-            coders[unit] = tuple(sorted(mine))
+            coders[unit] = dict(sorted(mine.items()))
     return coders
 
 
 def _unit(
-    segments: Sequence[Segment], place: tuple[str, str, str], who: tuple[str, ...], times: Times
+    segments: Sequence[Segment], place: tuple[str, str, str], who: Mapping[str, bool], times: Times
 ) -> Coding:
     """Return the coding of one action unit from all units' segments of a video.
 
     Args:
         segments: all of them.
         place: video, face and unit.
-        who: coded it.
+        who: coded it, and whether to the end.
         times: of the rows.
     """
     _, face, unit = place
     votes, grades = np.zeros((2, len(who), len(times.seconds)))
-    events: list[tuple[Span, ...]] = []
-    for row, annotator in enumerate(who):
+    events: list[tuple[Span, ...] | None] = []
+    for row, (annotator, whole) in enumerate(who.items()):
+        if not whole:
+            votes[row], grades[row] = np.nan, np.nan
         mine = [s for s in segments if (s.annotator, s.face, s.label) == (annotator, face, unit)]
         mine.sort(key=lambda one: (not one.scorable, one.start))
         for one in mine:
@@ -170,8 +177,8 @@ def _unit(
             votes[row, rows] = 1 if one.scorable else np.nan
             graded = one.scorable and one.intensity is not None
             grades[row, rows] = one.intensity if graded else np.nan
-        events.append(tuple((one.start, one.end) for one in mine if one.scorable))
-    return Coding(*place, PRESENCE, who, times, votes, grades, tuple(events))
+        events.append(tuple((one.start, one.end) for one in mine if one.scorable) if whole else None)
+    return Coding(*place, PRESENCE, tuple(who), times, votes, grades, tuple(events))
 
 
 def _expression(segments: Sequence[Segment], face: str, classes: tuple[str, ...], times: Times) -> Coding:

@@ -4,7 +4,8 @@ Kappas collapse where a class is rare, as most action units are: AC1 and Randolp
 and the share of rows with the unit is told.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -71,18 +72,42 @@ def matched(first: Sequence[Span], second: Sequence[Span], tolerance: float, end
         for start, end in first
     ]
     taken: dict[int, int] = {}
+    spent: set[int] = set()
+    for one in range(len(first)):
+        spent.update(_find(one, near, taken, spent))
+    return len(taken)
 
-    def find(one: int, seen: set[int]) -> bool:
-        """Return whether an event found a partner, others made to move on where need be."""
-        for place in near[one]:
-            if place not in seen:
-                seen.add(place)
-                if place not in taken or find(taken[place], seen):
-                    taken[place] = one
-                    return True
-        return False
 
-    return sum(find(one, set()) for one in range(len(first)))
+def _find(
+    newcomer: int, near: Sequence[Sequence[int]], taken: dict[int, int], spent: Collection[int]
+) -> Collection[int]:
+    """Give an event a partner, others made to move on where need be.
+
+    Args:
+        newcomer: the event, which has no partner.
+        near: of each event the places that it may take.
+        taken: place -> event; changed.
+        spent: places from which no free one can be reached.
+
+    Returns:
+        Where there is no partner, the places that were looked at: they are spent too.
+    """
+    places = {event: place for place, event in taken.items()}
+    reached: dict[int, int] = {}
+    queue = deque([newcomer])
+    while queue:
+        one = queue.popleft()
+        new = [place for place in near[one] if place not in reached and place not in spent]
+        reached.update(dict.fromkeys(new, one))
+        free = next((place for place in new if place not in taken), None)
+        if free is None:
+            queue.extend(taken[place] for place in new)
+            continue
+        while free is not None:
+            taken[free] = reached[free]
+            free = places.get(reached[free])
+        return ()
+    return reached
 
 
 def _measured(codings: Sequence[Coding], video: str, face: str, tolerance: float) -> list[Agreement]:
@@ -176,15 +201,17 @@ def _event_pairs(codings: Sequence[Coding], who: Sequence[str], tolerance: float
     """Return the F1 of each two annotators' events: matched ones twice, over the events of both."""
     pairs = []
     for first, second in combinations(who, 2):
-        events, whole, starts = 0, 0, 0
+        events, whole, starts, why = 0, 0, 0, "nothing that both went through"
         for coding in codings:
-            mine: Mapping[str, Sequence[Span]] = dict(zip(coding.annotators, coding.events, strict=True))
-            if first in mine and second in mine:
-                events += len(mine[first]) + len(mine[second])
-                whole += matched(mine[first], mine[second], tolerance)
-                starts += matched(mine[first], mine[second], tolerance, ends=False)
+            told = dict(zip(coding.annotators, coding.events, strict=True))
+            one, two = told.get(first), told.get(second)
+            if one is not None and two is not None:
+                events += len(one) + len(two)
+                whole += matched(one, two, tolerance)
+                starts += matched(one, two, tolerance, ends=False)
+                why = "neither saw an event"
         figures = tuple(
-            defined(name, 2 * count / events if events else float("nan"), events, "neither saw an event")
+            defined(name, 2 * count / events if events else float("nan"), events, why)
             for name, count in (("events", whole), ("onsets", starts))
         )
         pairs.append(Pair(first, second, figures))

@@ -20,6 +20,12 @@ from mien.arrays import FloatArray, IntArray
 OPPOSED = -0.3
 """Who is correlated with the others below this in the mean, each at its strongest shift, is against them."""
 
+REVERSED = 0.1
+"""By how much more a trace must resemble another upside down than as it is, each at its best shift.
+
+What swings resembles itself upside down too, half a period later.
+"""
+
 LEAST = 0.3
 """A trace is not moved to where its CCC with the others is below this."""
 
@@ -66,9 +72,12 @@ class Match:
     shifts: IntArray
 
     def strongest(self) -> float:
-        """Return the correlation furthest from 0; NaN if there is none."""
+        """Return the highest correlation; the lowest where that is clearly stronger; NaN if there is none."""
         known = self.pcc[np.isfinite(self.pcc)]
-        return float(known[np.argmax(np.abs(known))]) if len(known) else float("nan")
+        if not len(known):
+            return float("nan")
+        low, high = float(known.min()), float(known.max())
+        return low if -low > high + REVERSED else high
 
     def best(self, low: int, high: int) -> int:
         """Return the shift in [low, high] of the highest CCC; of equal ones that nearest to 0."""

@@ -7,7 +7,7 @@ write_figures(folder, measured)      # agreement.json, agreement.csv
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mien.annotation.agreement import Agreement, trace_agreement
-from mien.annotation.coding import Coding, codings_of
+from mien.annotation.coding import Coding, codings_of, group_of
 from mien.annotation.coding_agreement import coding_agreement
 from mien.annotation.fusion import Fused, Weights, weigh, weighted_mean, weights_of
 from mien.annotation.lag import Lag, lags, seconds_of
@@ -165,27 +165,55 @@ def _repeats(source: Source, steps: Steps, clock: Clock, tolerance: float) -> It
     """Yield how each annotator agrees with the same one asked once more, on what was asked twice."""
     again = source.again
     who = {one.annotator for one in again.traces} | {one.annotator for one in again.segments}
+    who |= {name for _, name in source.coded_again or ()}
     for annotator in sorted(who):
-        both = _twice(source.annotations, again, annotator)
+        through = _coded_twice(source, annotator)
+        both = _twice(source.annotations, again, annotator, through)
         labels = sorted({trace.label for trace in both.traces})
         for label in labels:
             courses = [course for course in courses_of(both, label, steps) if len(course.annotators) == 2]
             yield from (replace(one, stage="repeat") for one in trace_agreement(courses) if not one.video)
         coded = {
-            (video, name + extra): told
-            for (video, name), told in source.coded.items()
-            for extra in ("", AGAIN)
-            if name == annotator and any(one.video == video for one in again.segments)
+            (video, name): labels
+            for video, labels in through.items()
+            for name in (annotator, annotator + AGAIN)
         }
         codings = [one for one in codings_of(both, clock, coded) if len(one.annotators) == 2]
+        codings = [one for one in codings if None not in one.events]
         found = coding_agreement(codings, tolerance)
         yield from (replace(one, stage="repeat") for one in found if not one.video)
 
 
-def _twice(first: Annotations, again: Annotations, annotator: str) -> Annotations:
-    """Return what an annotator said of the videos seen twice: at first, and under another name again."""
+def _coded_twice(source: Source, annotator: str) -> dict[str, frozenset[str]]:
+    """Return by video which action units an annotator went through twice, seen or not.
+
+    A project tells it. From tables alone, it is all units of the annotator's, in each video of which the
+    repeats have one: whether a video without any was gone through again cannot be told.
+    """
+    if source.coded is not None:
+        first, again = source.coded, source.coded_again or {}
+        return {
+            video: labels & again[video, who]
+            for (video, who), labels in first.items()
+            if who == annotator and (video, who) in again
+        }
+    said = source.annotations.joined(source.again).segments
+    units = {one.label for one in said if one.annotator == annotator and group_of(one) == "unit"}
+    repeated = [one for one in source.again.segments if one.annotator == annotator and one.label in units]
+    return dict.fromkeys((one.video for one in repeated), frozenset(units))
+
+
+def _twice(first: Annotations, again: Annotations, annotator: str, through: Collection[str]) -> Annotations:
+    """Return what an annotator said of the videos seen twice: at first, and under another name again.
+
+    Args:
+        first: what everybody said at first.
+        again: when asked once more.
+        annotator: whose.
+        through: videos that are known to have been gone through twice, whether anything was seen or not.
+    """
     traces = {(one.video, one.label) for one in again.traces if one.annotator == annotator}
-    videos = {one.video for one in again.segments if one.annotator == annotator}
+    videos = {one.video for one in again.segments if one.annotator == annotator} | set(through)
     name = annotator + AGAIN
     return Annotations(
         (

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien.annotation.gold import Gold, expression_task, unit_tasks
-from mien.annotation.measuring import FIGURES
+from mien.annotation.measuring import FIGURES, KEPT
 from mien.annotation.people import Person
 from mien.annotation.sheets import page, readme
 from mien.arrays import FloatArray
@@ -47,6 +47,14 @@ UNSTATED = "Not stated: nobody has said what may be done with these labels and v
 
 ALPHA = "Krippendorff"
 """What the figure is called that the sheets have of each label."""
+
+STAGES = {
+    "": "",
+    "after": "",
+    "before": "before lags were taken off",
+    KEPT: "without those who run against the rest",
+}
+"""The stages of figures that the sheets have, and what is said of those beside the figure of all."""
 
 VIDEOS, MAKING = "videos", "making"
 """Folders of a published database."""
@@ -118,11 +126,14 @@ def publish(
         overwrite: whether an earlier database there may be replaced.
 
     Raises:
-        InputError: a video is missing, has other frames or times than the gold, or a name cannot be kept.
+        InputError: a video is missing, lies in the folder that is made, has other frames or times than the
+            gold, or a name cannot be kept.
         OutputError: the folder exists already, or cannot be written.
     """
     names = list(material.gold.video.counts())
     _check_names(names)
+    if videos:
+        _check_apart(names, videos, folder)
     sounding = _checked(material.gold, videos) if videos else {}
     index = database_index(material, sounding, about.title)
     with whole_folder(folder, replacing=datapackage.DESCRIPTION if overwrite else "") as place:
@@ -134,7 +145,7 @@ def publish(
             licence=about.licence or UNSTATED,
         )
         notes = aff_wild2.write(index, place)
-        notes += [*_boxless(index), *_stale(material)]
+        notes += [*_unplaced(material.gold), *_boxless(index), *_stale(material)]
         if media != "none":
             _bring(names, videos, place / VIDEOS, media)
         (place / MAKING).mkdir()
@@ -167,7 +178,7 @@ def read_agreement(folder: Path, gold: Gold) -> dict[str, str]:
         told = json.loads(path.read_bytes())
         measured = told["annotations_sha256"]
         for one in told["agreement"]:
-            if one["kind"] in ("traces", "frames") and not one["video"]:
+            if one["kind"] in ("traces", "frames") and one["stage"] in STAGES and not one["video"]:
                 values = [f["value"] for f in one["figures"] if f["name"].startswith(ALPHA)]
                 alphas.setdefault(one["label"], {})[one["stage"]] = values[0] if values else None
         found = {label: _alpha(of) for label, of in alphas.items()}
@@ -181,11 +192,12 @@ def read_agreement(folder: Path, gold: Gold) -> dict[str, str]:
 
 
 def _alpha(stages: Mapping[str, float | None]) -> str:
-    """Return the agreement on a label in words, with lags taken off and before where both are told."""
-    last = list(stages.values())[-1]
+    """Return the agreement of all on a label in words, of traces with lags taken off; other stages beside."""
+    last = stages["after"] if "after" in stages else stages[""]
     said = "undefined" if last is None else f"{last:.2f}"
-    before = stages.get("before")
-    return f"{said} ({before:.2f} before lags were taken off)" if before is not None else said
+    told = [(stages.get(stage), words) for stage, words in STAGES.items() if words]
+    more = [f"{value:.2f} {words}" for value, words in told if value is not None]
+    return f"{said} ({', '.join(more)})" if more else said
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -200,6 +212,16 @@ def _check_names(names: Sequence[str]) -> None:
                 f"{stems[stem.lower()]} and {name} have the same name but for their suffix; rename one"
             )
         stems[stem.lower()] = name
+
+
+def _check_apart(names: Sequence[str], videos: Path, folder: Path) -> None:
+    """Raise InputError where a video lies in a folder that is about to be replaced, and would be lost."""
+    place = os.path.realpath(folder)
+    for name in names:
+        if Path(os.path.realpath(videos / name)).is_relative_to(place):
+            raise InputError(
+                f"{videos / name}: lies in {folder}, which is to be made anew; publish to another folder"
+            )
 
 
 def _checked(gold: Gold, videos: Path) -> dict[str, bool]:
@@ -240,7 +262,7 @@ def database_index(material: Material, sounding: Mapping[str, bool], title: str)
         title: of the database.
 
     Raises:
-        InputError: a video has no part, or no set of expressions has all classes.
+        InputError: a video has no part, no set of expressions has all classes, or no label is in any set.
     """
     gold = material.gold
     missing = [name for name in gold.video.counts() if name not in material.parts]
@@ -314,6 +336,8 @@ def _tasks(gold: Gold) -> list[tuple[Task, FloatArray]]:
     for task, units in unit_tasks(gold.units).items():
         columns = [gold.present(unit) for unit in units]
         tasks.append((task, by_name(task, units, np.stack(columns, axis=1).astype(np.float32))))
+    if not tasks:
+        raise InputError(f"{gold.folder}: no label that any set of mien's has")
     return tasks
 
 
@@ -350,6 +374,13 @@ def _boxes(path: Path) -> dict[tuple[str, str, int], tuple[float, ...]]:
         raise InputError(
             f"{path}: no table of tracks, which `mien collect` makes of CVAT's files ({error})"
         ) from error
+
+
+def _unplaced(gold: Gold) -> list[str]:
+    """Return a note where action units are in no set of mien's, so that they have no labels."""
+    placed = {unit for units in unit_tasks(gold.units).values() for unit in units}
+    lost = [unit for unit in gold.units if unit not in placed]
+    return [f"{', '.join(lost)} in no set of mien's: only probabilities are kept"] if lost else []
 
 
 def _boxless(index: Index) -> list[str]:

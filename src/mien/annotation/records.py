@@ -6,7 +6,8 @@
 The folder, one form for whatever a project, another tool or a script gives:
 
     traces.parquet      video, annotator, label, time_s, value: times of one trace rise; null is not known
-    segments.parquet    video, annotator, face, label, start_s, end_s, apex_s, intensity, scorable
+    segments.parquet    video, annotator, face, label, start_s, end_s, apex_s, intensity, scorable; a null
+                        face is "", a null scorable is true
     marks.parquet       video, annotator, label, mark, count       what happened while a trace was made
 """
 
@@ -190,8 +191,10 @@ def read_annotations(folder: Path) -> Annotations:
     try:
         segments = tuple(
             Segment(
-                *(row[name] for name in ("video", "annotator", "label", "start_s", "end_s", "apex_s")),
-                *(row[name] for name in ("intensity", "scorable", "face")),
+                *(row["video"], row["annotator"], row["label"], row["start_s"], row["end_s"], row["apex_s"]),
+                row["intensity"],
+                row["scorable"] is not False,
+                row["face"] or "",
             )
             for row in _rows(folder / "segments.parquet", SEGMENTS)
         )

@@ -24,7 +24,9 @@ class Source:
         folder: where they were read.
         annotations: what annotators said at first.
         again: what the same said when asked once more.
-        coded: which labels of segments somebody is known to have gone through.
+        coded: which labels of segments somebody is known to have gone through at first; None where nothing
+            tells it, as in tables.
+        coded_again: the same of when asked once more.
         videos: folder of the videos; None where they are not at hand.
         files: name -> SHA-256 of the files that were read.
     """
@@ -32,7 +34,8 @@ class Source:
     folder: Path
     annotations: Annotations
     again: Annotations = field(default_factory=Annotations)
-    coded: Coded = field(default_factory=dict)
+    coded: Coded | None = None
+    coded_again: Coded | None = None
     videos: Path | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -69,7 +72,8 @@ def read_source(folder: Path, videos: Path | None = None, finished: bool = False
         folder,
         project.annotations(finished),
         project.annotations(finished, turn=1),
-        _gone_through(project),
+        _gone_through(project, turn=0),
+        _gone_through(project, turn=1),
         videos or folder / "videos",
         {SETTINGS: sha256(folder / SETTINGS)},
     )
@@ -86,12 +90,12 @@ def digest(annotations: Annotations) -> str:
     return hashlib.sha256(b"".join(sorted(parts))).hexdigest()
 
 
-def _gone_through(project: Project) -> Coded:
-    """Return which labels of segments annotators called finished, by video and annotator."""
+def _gone_through(project: Project, turn: int) -> Coded:
+    """Return which labels of segments annotators called finished in a turn, by video and annotator."""
     found: dict[tuple[str, str], set[str]] = {}
     with project.store(reading=True) as store:
         for item in store.finished():
             task = project.tasks.get(item.task)
-            if task is not None and task.kind == "segments" and item.turn == 0:
+            if task is not None and task.kind == "segments" and item.turn == turn:
                 found.setdefault((item.video, item.annotator), set()).update(task.labels)
     return {key: frozenset(labels) for key, labels in found.items()}
