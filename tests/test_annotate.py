@@ -1,5 +1,6 @@
 """Annotating works in a real browser with a real server, and loses nothing when either is killed."""
 
+import json
 import math
 import shutil
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import av
 import numpy as np
 import pytest
 from browser.annotating import CODE, NAMES, PROJECT, Server, fetch, make_project
@@ -20,6 +22,8 @@ from browser.annotating import CODE, NAMES, PROJECT, Server, fetch, make_project
 from mien.annotation.project import Project
 from mien.annotation.records import Segment, Trace
 from mien.annotation.store import Item
+from mien.studio.playable import advice, look
+from mien.testing.media import make_video
 
 pytest.importorskip("uvicorn", reason="the page needs the extra `web`")
 
@@ -126,6 +130,58 @@ def test_requests_that_make_no_sense_are_refused(server: Server, told: bytes) ->
         urlopen(server.addresses[NAMES[0]] + "events", told, timeout=20)
     with caught.value:
         assert caught.value.code == 400
+
+
+def test_what_could_not_be_sent_back_is_refused(server: Server, name: str) -> None:
+    page = server.addresses[name]
+    assert fetch(page + "open", opening("session-odd"))[0] == 200
+    told = events("session-odd", 0, 0.7)
+    for odd in (float("nan"), float("inf"), "\ud800"):
+        wrong = {**told["events"][0], "detail": {"x": odd}}
+        assert fetch(page + "events", {"holder": "session-odd", "events": [wrong]})[0] == 400
+    assert fetch(page + "open", opening("session-\ud800"))[0] == 400
+    assert fetch(page + "events", told)[0] == 200
+    assert fetch(page + "open", opening("session-odd"))[0] == 200
+
+
+def test_who_opens_what_a_killed_page_left_is_told_where_it_ends(server: Server, name: str) -> None:
+    page = server.addresses[name]
+    fetch(page + "open", opening("session-killed"))
+    assert fetch(page + "events", events("session-killed", 0, 0.7))[0] == 200
+    status, body = fetch(page + "open", {**opening("session-after"), "take": True})
+    assert (status, json.loads(body)["courses"]) == (200, {"valence": [[0.0, 0.001], [0.7, None]]})
+
+
+def test_a_copy_is_advised_with_names_that_a_shell_takes(tmp_path: Path) -> None:
+    for name, told, copy in (
+        ("my talk.mov", "'my talk.mov'", "'my talk.mp4'"),
+        ("$(reboot).mp4", "'$(reboot).mp4'", "'$(reboot)-h264.mp4'"),
+        ("-y.avi", "./-y.avi", "./-y.mp4"),
+    ):
+        said = advice(tmp_path / name)
+        assert f"ffmpeg -i {told} -c:v libx264" in said
+        assert said.endswith(f" {copy}")
+        assert f"take {name} out of the folder" in said
+
+
+def live(path: Path, source: Path) -> Path:
+    """Return `path`, now a copy of a video that does not tell its duration, like what browsers record."""
+    with av.open(str(source)) as given, av.open(str(path), "w", format="webm", options={"live": "1"}) as copy:
+        stream = copy.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(given.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    return path
+
+
+def test_a_video_without_a_duration_is_a_problem_with_a_way_out(tmp_path: Path) -> None:
+    written = make_video(tmp_path / "whole.webm")
+    assert look(written).problem == ""
+    found = look(live(tmp_path / "live.webm", written))
+    assert found.seconds is None
+    assert found.problem.startswith("live.webm does not tell how long it is")
+    assert found.problem.endswith("ffmpeg -i live.webm -c copy live-whole.webm")
 
 
 def test_addresses_stay_when_the_server_comes_back(server: Server) -> None:
@@ -522,3 +578,56 @@ def test_the_wheel_and_a_finger_set_values(browser: Any, server: Server, name: s
     browser.send("Input.dispatchMouseEvent", {"type": "mouseWheel", **place, "deltaX": 0, "deltaY": -100})
     browser.settle()
     assert float(browser.text(".readout").replace("−", "-")) == pytest.approx(-0.45, abs=0.02)
+
+
+@in_browser
+def test_addresses_that_change_quickly_open_one_piece_of_work(
+    browser: Any, server: Server, name: str
+) -> None:
+    browser.open("about:blank")
+    browser.open(server.addresses[name], 1280, 720)
+    browser.until("return document.querySelector('.items')")
+    before = sessions(server)
+    there = "#/valence/talk.mp4/0"
+    browser.run(f"for (const to of ['{there}', '#/', '{there}']) location.hash = to")
+    browser.until("return document.querySelector('video')?.readyState >= 3")
+    time.sleep(1.5)  # in which a second opening would give up waiting for the first one
+    assert not browser.find("#ask").is_displayed()
+    assert sessions(server) == before + 1
+
+
+@in_browser
+def test_an_event_that_is_refused_does_not_hold_up_the_others(
+    browser: Any, server: Server, name: str
+) -> None:
+    work(browser, server, name)
+    browser.run(
+        "const real = window.fetch; window.fetch = (path, told = {}) => real(path,"
+        ' {...told, body: told.body?.replaceAll(\'"kind":"pause"\', \'"kind":"odd"\')})'
+    )
+    stand(browser, 0.4)
+    for second in (0.5, 1.5):
+        browser.press(" ")
+        go_to(browser, second)
+        browser.press(" ")
+    browser.until(SAVED)
+    assert "refused" in browser.text("#banner")
+    assert trace_of(server, name).seconds[-1] > 1.4
+
+
+@in_browser
+def test_a_video_without_a_duration_is_not_kept_at_its_beginning(
+    browser: Any, tmp_path: Path, sample: Path
+) -> None:
+    folder = make_project(tmp_path / "live", sample)
+    live(folder / "videos" / "live.webm", make_video(tmp_path / "whole.webm", frames=100))
+    with Server(folder) as server:
+        browser.open("about:blank")
+        browser.open(f"{server.addresses[NAMES[0]]}#/valence/live.webm/0", 1280, 720)
+        browser.until("return document.querySelector('video')?.readyState >= 2")
+        browser.press(" ")
+        go_to(browser, 1.0)
+        browser.press(" ")
+        browser.press(".")
+        browser.settle()
+        assert browser.run(TIME) > 0.9

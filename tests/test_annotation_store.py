@@ -1,5 +1,6 @@
 """What annotators do is kept for good, and read back as what it amounts to."""
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -159,6 +160,16 @@ def test_overwriting_removes_what_was_at_or_after() -> None:
     )
 
 
+def test_a_session_that_ended_without_a_rest_leaves_a_gap() -> None:
+    first = [value(0, 0.0, 0.5), value(1, 10.0, 0.5)]
+    ahead = [Event("session-2", 0, "open"), value(1, 50.0, -0.5, "session-2")]
+    course = courses([*first, *ahead], ["valence"])["valence"]
+    assert (course.times, course.values) == ([0.0, 10.0, 10.001, 50.0], [0.5, 0.5, None, -0.5])
+    at_once = [value(0, 10.04, -0.5, "session-2"), value(1, 10.08, -0.4, "session-2")]
+    course = courses([*first, *at_once], ["valence"])["valence"]
+    assert (course.times, course.values) == ([0.0, 10.0, 10.04, 10.08], [0.5, 0.5, -0.5, -0.4])
+
+
 def test_undo_brings_back_what_was_overwritten() -> None:
     first = [("value", 0.0, 0.5), ("value", 1.0, 0.6)]
     again = [("from", 0.5, None), ("value", 0.5, -1.0), ("undo", None, None)]
@@ -230,6 +241,14 @@ def test_an_event_that_fits_is_taken() -> None:
     "wrong",
     [
         {"kind": "delete"},
+        {"kind": ["value"]},
+        {"kind": None},
+        {"device": {"a": 1}},
+        {"media": 10**400},
+        {"media": float("inf")},
+        {"detail": {"x": float("nan")}},
+        {"detail": {"x": [{"y": float("inf")}]}},
+        {"detail": {"x": "\ud800"}},
         {"label": "joy"},
         {"value": 1.5},
         {"value": None},
@@ -244,7 +263,7 @@ def test_an_event_that_fits_is_taken() -> None:
         {"detail": [1]},
         {"detail": {"a": "x" * 5000}},
     ],
-    ids=str,
+    ids=ascii,
 )
 def test_an_event_that_does_not_fit_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError):
@@ -300,7 +319,46 @@ def test_repeats_come_last_and_are_the_part_that_was_asked() -> None:
     assert [item.turn for item in ordered((*items, *again), ["v"], 1)] == [0] * 30 + [1] * 3
 
 
+def test_few_videos_have_a_repeat_all_the_same() -> None:
+    items = assign(VIDEOS[:5], ["v"], ["anna", "ben"], 2, 1)
+    assert sorted(item.annotator for item in repeated(items, 0.1, 1)) == ["anna", "ben"]
+    assert repeated(items, 0.0, 1) == ()
+
+
 # ---- the project ------------------------------------------------------------------------------
+
+
+def test_repeats_follow_videos_that_come_later(tmp_path: Path) -> None:
+    text = EXAMPLE.replace("repeats = 0.0", "repeats = 0.1")
+    folder = write_project(tmp_path / "p", text, tuple(VIDEOS[:10]))
+
+    def again() -> set[Item]:
+        project = Project.open(folder)
+        with project.store() as store:
+            project.prepare(store)
+            return {
+                item
+                for item in store.assigned()
+                if item.turn and (item.annotator, item.task) == ("anna", "valence")
+            }
+
+    first = again()
+    assert len(first) == 1
+    for name in VIDEOS:
+        (folder / "videos" / name).touch()
+    more = again()
+    assert len(more) == 3 and more > first
+    assert again() == more
+
+
+def test_a_video_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "p")
+    try:
+        (folder / "videos" / os.fsdecode(b"caf\xe9.mp4")).touch()
+    except OSError:
+        pytest.skip("this disk takes names in UTF-8 alone")
+    with pytest.raises(InputError, match=r"b'caf\\xe9\.mp4' is not in UTF-8; rename"):
+        _ = Project.open(folder).videos
 
 
 def test_the_example_is_a_project(tmp_path: Path) -> None:
@@ -325,6 +383,7 @@ def test_the_example_is_a_project(tmp_path: Path) -> None:
         ('["valence"]', '["joy"]', "expected valence"),
         ('["arousal"]', '["valence"]', "in two tasks"),
         ('"expression_7"', '"expression_9"', "is none of"),
+        ('"expression_7"', '["happiness", "contempt", "other"]', "not all in one of expression_7"),
         ("[[tasks]]", "[[task]]", "unknown"),
         ("seed = 1", "seed =", "cannot be read"),
     ],
@@ -382,6 +441,17 @@ def test_suggestions_are_of_the_face_that_is_there_most_and_else_of_another(tmp_
     assert suggested(tmp_path / "p.parquet", UNITS) == {}
 
 
+def test_where_predictions_are_not_known_their_curve_is_broken(tmp_path: Path) -> None:
+    rows = [
+        {"face": 0, "time_s": at / 25, "valence": told, "box_w": width, "box_h": 9.0}
+        for at, (told, width) in enumerate([(0.1, 9.0), (float("nan"), None), (None, 9.0), (0.4, 9.0)])
+    ]
+    rows += [{**rows[1], "face": 1}, {**rows[3], "time_s": None}, {**rows[3], "time_s": float("nan")}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
+    told = suggested(tmp_path / "p.parquet", TASK)
+    assert told == {"times": [0.0, 0.04, 0.08, 0.12], "curves": {"valence": [0.1, None, None, 0.4]}}
+
+
 def test_predictions_are_hidden_from_about_the_share_that_was_asked() -> None:
     items = [Item(name, "valence", video) for name in ("anna", "ben") for video in VIDEOS * 1]
     chosen = [hidden(item, 1, 0.25) for item in items]
@@ -393,7 +463,7 @@ def test_predictions_are_hidden_from_about_the_share_that_was_asked() -> None:
 
 def test_anchoring_tells_shown_predictions_from_hidden_ones(tmp_path: Path) -> None:
     folder = write_project(tmp_path / "p", EXAMPLE + "[prefill]\nhidden = 0.5\n", ("talk.mp4",))
-    rows = [{"face": 0, "time_s": frame / 25, "valence": 0.4} for frame in range(50)]
+    rows = [{"face": 0, "time_s": frame / 25, "valence": 0.4 if frame != 7 else None} for frame in range(50)]
     (folder / "prefill" / "talk.mp4").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows), folder / "prefill" / "talk.mp4" / "predictions.parquet")
     project = Project.open(folder)

@@ -287,6 +287,21 @@ NOVA_BINARY: Mapping[str, tuple[str, bytes]] = {
 }
 
 
+def test_a_score_of_nova_may_be_past_its_range_by_what_float32_rounds(tmp_path: Path) -> None:
+    header = NOVA.replace('min="0" max="4"', 'min="-0.3" max="0.3"').replace('size="3"', 'size="2"')
+    (tmp_path / "x.annotation").write_text(header.replace("ASCII", "BINARY"))
+    (tmp_path / "x.annotation~").write_bytes(struct.pack("<4f", 0.3, 1, -0.3, 1))
+    (trace,) = collect([tmp_path / "x.annotation"], NAMED).annotations.traces
+    assert trace.values.tolist() == [1, -1]
+    (tmp_path / "x.annotation~").write_bytes(struct.pack("<4f", 0.3001, 1, -0.3, 1))
+    with pytest.raises(InputError, match=r"row 1: the score is '0\.3000"):
+        collect([tmp_path / "x.annotation"], NAMED)
+    (tmp_path / "x.annotation").write_text(header)
+    (tmp_path / "x.annotation~").write_text("0.30000001;1\n0;1\n")
+    with pytest.raises(InputError, match="line 1: the score"):
+        collect([tmp_path / "x.annotation"], NAMED)
+
+
 @pytest.mark.parametrize("kind", NOVA_BINARY)
 def test_binary_data_of_nova_says_what_text_says(tmp_path: Path, kind: str) -> None:
     header, data = NOVA_BINARY[kind]
@@ -325,6 +340,34 @@ def test_label_studio_counts_frames_from_one(tmp_path: Path) -> None:
         "1 predictions of networks left out",
         "1 results with choices left out",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("/data/local-files/?d=clips/one.mp4", "one.mp4"),
+        ("http://localhost:8080/data/local-files/?d=clips%2Fmy%20talk.mp4", "my talk.mp4"),
+        ("s3://bucket/my%20talk.mp4", "my talk.mp4"),
+        ("https://example.org/clips/what%3F.mp4?token=a", "what?.mp4"),
+        ("/data/upload/3/0123abcd-my%20talk.mp4", "my talk.mp4"),
+    ],
+)
+@pytest.mark.parametrize("key", ["video", "clip"])
+def test_addresses_of_label_studio_are_read_as_files(tmp_path: Path, url: str, name: str, key: str) -> None:
+    (tmp_path / "export.json").write_text(json.dumps([{**STUDIO[0], "data": {key: url, "text": "look"}}]))
+    assert collect([tmp_path / "export.json"], FRAMES).annotations.videos == (name,)
+
+
+def test_local_storage_that_tells_no_file_is_no_video(tmp_path: Path) -> None:
+    told = [{**STUDIO[0], "data": {"video": "/data/local-files/"}}]
+    (tmp_path / "export.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match="does not say of which video"):
+        collect([tmp_path / "export.json"], FRAMES)
+
+
+def test_an_address_of_elan_is_decoded(tmp_path: Path) -> None:
+    (tmp_path / "talk.eaf").write_text(ELAN.replace("clips/talk.mp4", "clips/my%20talk.mp4"))
+    assert collect([tmp_path / "talk.eaf"], Settings()).annotations.videos == ("my talk.mp4",)
 
 
 def test_frames_take_their_times_from_the_video_itself(tmp_path: Path) -> None:
@@ -419,6 +462,31 @@ def test_a_pattern_of_the_path_tells_annotator_and_label(tmp_path: Path) -> None
         collect(paths, Settings(pattern="{annotator}/walk_{label}"))
     with pytest.raises(InputError, match="second trace of valence over talk"):
         collect(paths, RATED)
+
+
+def test_a_path_that_a_pattern_divides_in_several_ways_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "my_talk_anna.csv").write_text(CARMA)
+    pattern = "{video}_{annotator}"
+    with pytest.raises(
+        InputError, match="video 'my' and annotator 'talk_anna', or video 'my_talk' and annotator 'anna'"
+    ):
+        collect([tmp_path / "my_talk_anna.csv"], Settings(label="valence", pattern=pattern))
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/my_talk.mp4").touch()
+    said = Settings(label="valence", pattern=pattern, videos=tmp_path / "videos")
+    (trace,) = collect([tmp_path / "my_talk_anna.csv"], said).annotations.traces
+    assert (trace.video, trace.annotator) == ("my_talk.mp4", "anna")
+    (tmp_path / "videos/my.mp4").touch()
+    with pytest.raises(InputError, match="in several ways"):
+        collect([tmp_path / "my_talk_anna.csv"], said)
+
+
+@pytest.mark.parametrize("label", ["valence", "Up_Down"])
+def test_of_several_divisions_the_one_whose_label_is_known_is_meant(tmp_path: Path, label: str) -> None:
+    (tmp_path / f"my_talk_{label}.csv").write_text(CARMA)
+    said = Settings(annotator="anna", pattern="{video}_{label}", rename={"up_down": "valence"})
+    (trace,) = collect([tmp_path / f"my_talk_{label}.csv"], said).annotations.traces
+    assert (trace.video, trace.label) == ("my_talk", "valence")
 
 
 def test_names_without_a_suffix_are_completed_from_the_videos(tmp_path: Path) -> None:
@@ -635,12 +703,25 @@ def test_texts_in_another_encoding_are_read_when_it_is_said(tmp_path: Path) -> N
 def test_an_earlier_collection_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     path, said = laid(tmp_path, "carma")
     collected = collect([path], said)
-    for _ in range(2):
+    write(tmp_path / "annotations", collected, [path], said)
+    with pytest.raises(OutputError, match="exists already"):
         write(tmp_path / "annotations", collected, [path], said)
+    write(tmp_path / "annotations", collected, [path], said, overwrite=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/letter.txt").touch()
-    with pytest.raises(OutputError, match="exists already"):
-        write(tmp_path / "mine", collected, [path], said)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="exists already"):
+            write(tmp_path / "mine", collected, [path], said, overwrite)
+
+
+def test_what_lies_beside_an_earlier_collection_is_never_removed(tmp_path: Path) -> None:
+    path, said = laid(tmp_path, "cvat")
+    collected = collect([path], said)
+    write(tmp_path / "annotations", collected, [path], said)
+    write(tmp_path / "annotations/repeats", collected, [path], said)
+    with pytest.raises(OutputError, match="did not write repeats"):
+        write(tmp_path / "annotations", collected, [path], said, overwrite=True)
+    assert (tmp_path / "annotations/repeats/tracks.parquet").is_file()
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,6 +1,7 @@
 """Who annotates what, in which order, and what twice.
 
-What was assigned stays: a video that is added later is given to those who have least to do. The order of an
+What was assigned stays: a video that is added later is given to those who have least to do, and repeats are
+added as there is more to repeat. The order of an
 annotator's videos is shuffled by the seed, so that no two go through them alike.
 """
 
@@ -53,15 +54,27 @@ def assign(
 
 
 def repeated(items: Iterable[Item], part: float, seed: int) -> tuple[Item, ...]:
-    """Return the repeats: that part of each annotator's items of each task, rounded, chosen by the seed."""
+    """Return the repeats that have to be added so that each annotator does that part of each task twice.
+
+    Args:
+        items: what is assigned, repeats included.
+        part: of the items; rounded, and one at least unless it is 0.
+        seed: of the choice.
+    """
     groups: dict[tuple[str, str], list[Item]] = {}
+    again: set[tuple[str, str, str]] = set()
     for item in items:
         if item.turn == 0:
             groups.setdefault((item.annotator, item.task), []).append(item)
+        else:
+            again.add(_key(item))
     found: list[Item] = []
     for group in groups.values():
-        group.sort(key=lambda item: share(seed, "repeat", *_key(item)))
-        found += [Item(*_key(item), turn=1) for item in group[: round(part * len(group))]]
+        free = [item for item in group if _key(item) not in again]
+        free.sort(key=lambda item: share(seed, "repeat", *_key(item)))
+        wanted = max(round(part * len(group)), 1 if part > 0 else 0)
+        missing = max(0, wanted - (len(group) - len(free)))
+        found += [Item(*_key(item), turn=1) for item in free[:missing]]
     return tuple(found)
 
 

@@ -1,6 +1,6 @@
 """Events as a browser sends them, checked before they are kept."""
 
-import math
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +29,7 @@ def event_of(told: Any, task: Assigned) -> Event:
     if not isinstance(told, dict):
         raise InputError(f"event {told!r}: expected an object")
     kind, label = told.get("kind"), told.get("label") or ""
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"event kind {kind!r}: unknown")
     if label and label not in task.labels:
         raise InputError(f"event label {label!r}: task {task.name} has {', '.join(task.labels)}")
@@ -39,10 +39,14 @@ def event_of(told: Any, task: Assigned) -> Event:
     if isinstance(sequence, bool) or not isinstance(sequence, int) or not 0 <= sequence < 2**53:
         raise InputError(f"event sequence {sequence!r}: expected a whole number from 0")
     device, detail = told.get("device") or "", told.get("detail") or {}
-    if device not in DEVICES:
+    if not isinstance(device, str) or device not in DEVICES:
         raise InputError(f"event device {device!r}: unknown")
     if not isinstance(detail, dict) or len(str(detail)) > _DETAIL:
         raise InputError(f"event detail: expected an object of at most {_DETAIL} characters")
+    try:
+        json.dumps(detail, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InputError("event detail: expected finite numbers and whole text") from error
     event = Event(
         session,
         sequence,
@@ -93,7 +97,7 @@ def _number(told: Mapping[str, Any], key: str, low: float, high: float) -> float
     value = told.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{key} {value!r}: expected a number")
     if not low <= value <= high:
         raise InputError(f"{key} {value!r}: expected {low} to {high}")

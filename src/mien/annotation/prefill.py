@@ -42,8 +42,8 @@ def suggested(path: Path, task: Assigned) -> dict[str, Any]:
     another number, it is the largest.
 
     Returns:
-        {"times": [...], "curves": {label: [...]}} of a trace, or {"segments": [{label, start, end}]}; empty
-        where the table has none of the task's labels.
+        {"times": [...], "curves": {label: [...]}} of a trace, None where a value is not known, or
+        {"segments": [{label, start, end}]}; empty where the table has none of the task's labels.
 
     Raises:
         InputError: the table cannot be read.
@@ -54,15 +54,18 @@ def suggested(path: Path, task: Assigned) -> dict[str, Any]:
         raise InputError(f"{path}: not a table of predictions ({error})") from error
     if not {"face", "time_s"} <= set(table.column_names):
         raise InputError(f"{path}: columns face and time_s are missing; expected a predictions.parquet")
-    table = _one_face(table.filter(pc.is_valid(table["face"])))
+    table = _one_face(table.filter(pc.and_(pc.is_valid(table["face"]), pc.is_finite(table["time_s"]))))
     if not table.num_rows:
         return {}
     times = table["time_s"].to_numpy()
     if task.kind == "trace":
         curves = {
-            label: [round(value, 3) for value in table[label].to_pylist()]
+            label: [
+                None if value is None or not np.isfinite(value) else round(value, 3)
+                for value in table[label].to_pylist()
+            ]
             for label in task.labels
-            if label in table.column_names and table[label].null_count == 0
+            if label in table.column_names and table[label].null_count < table.num_rows
         }
         return {"times": [round(second, 3) for second in times.tolist()], "curves": curves} if curves else {}
     found = [entry for label in task.labels for entry in _runs(times, _present(table, label), label)]
@@ -74,7 +77,7 @@ def _one_face(table: pa.Table) -> pa.Table:
     counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(table["face"]).to_pylist()}
     main = min(counts, key=lambda face: (-counts[face], face), default=None)
     sizes = (
-        pc.multiply(table["box_w"], table["box_h"]).to_pylist()
+        pc.fill_null(pc.multiply(table["box_w"], table["box_h"]), 0.0).to_pylist()
         if {"box_w", "box_h"} <= set(table.column_names)
         else [0.0] * table.num_rows
     )
@@ -154,7 +157,8 @@ def anchoring(project: Project) -> tuple[Anchoring, ...]:
             told = suggested(table, task)
             for trace in traces(store.events(item), item, task.labels):
                 if trace.label in told.get("curves", {}):
-                    away = _distance(trace, np.array(told["times"]), np.array(told["curves"][trace.label]))
+                    curve = np.array(told["curves"][trace.label], float)
+                    away = _distance(trace, np.array(told["times"]), curve)
                     found.setdefault(trace.label, ([], []))[0 if shown else 1].append(away)
     return tuple(
         Anchoring(label, _mean(near), _mean(far), (len(near), len(far)))
@@ -166,8 +170,9 @@ def _distance(trace: Trace, times: FloatArray, curve: FloatArray) -> float:
     """Return the mean absolute distance of a trace from a curve, at its times; NaN where none is known."""
     at = np.searchsorted(trace.seconds, times, side="right") - 1
     values = np.where(at >= 0, trace.values[np.maximum(at, 0)], np.nan)
-    away = np.abs(values - curve)[np.isfinite(values)]
-    return float(away.mean()) if len(away) else float("nan")
+    away = np.abs(values - curve)
+    known = away[np.isfinite(away)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _mean(values: Sequence[float]) -> float:

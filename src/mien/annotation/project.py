@@ -12,6 +12,7 @@ The folder:
 """
 
 import csv
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from mien.annotation.assignment import assign, ordered, repeated
+from mien.annotation.gold import expression_task
 from mien.annotation.records import Annotations, Segment, Trace
 from mien.annotation.replay import segments, traces
 from mien.annotation.store import EventStore, Item
@@ -152,7 +154,7 @@ class Project:
         """File names of the videos, sorted.
 
         Raises:
-            InputError: there are none.
+            InputError: there are none, or one has a name that is no text.
         """
         folder = self.folder / "videos"
         found = sorted(
@@ -162,6 +164,9 @@ class Project:
         )
         if not found:
             raise InputError(f"{folder}: no videos in it; expected files such as talk.mp4")
+        for name in found:
+            if any("\ud800" <= letter <= "\udfff" for letter in name):
+                raise InputError(f"{folder}: {os.fsencode(name)!r} is not in UTF-8; rename this file")
         return tuple(found)
 
     def video(self, name: str) -> Path | None:
@@ -202,8 +207,7 @@ class Project:
         firsts = [item for item in there if item.turn == 0]
         new = assign(self.videos, list(self.tasks), self.annotators, self.overlap, self.seed, firsts)
         store.assign(new)
-        again = {(item.annotator, item.task) for item in there if item.turn}
-        items = [item for item in (*firsts, *new) if (item.annotator, item.task) not in again]
+        items = [item for item in (*there, *new) if item.video in self.videos]
         store.assign(repeated(items, self.repeats, self.seed))
 
     def work(self, store: EventStore, annotator: str) -> list[Item]:
@@ -286,10 +290,23 @@ def _task(path: Path, name: str, labels: Any) -> Assigned:
     for behaviour in ("expression", "action_units"):
         known = {label for task in TASKS.values() if task.behaviour == behaviour for label in task.labels}
         if set(chosen) <= known:
+            if behaviour == "expression":
+                _one_set(path, name, chosen)
             return Assigned(name, "segments", chosen, behaviour == "action_units")
     raise SettingsError(
         f"{path}: task {name}: {', '.join(chosen)}; expected valence, arousal, expressions or action units"
     )
+
+
+def _one_set(path: Path, name: str, labels: tuple[str, ...]) -> None:
+    """Refuse expressions of which no set has all, since they could not be published."""
+    try:
+        expression_task(labels, name)
+    except InputError as error:
+        sets = ", ".join(task.name for task in TASKS.values() if task.behaviour == "expression")
+        raise SettingsError(
+            f"{path}: task {name}: {', '.join(labels)} are not all in one of {sets}; make several projects"
+        ) from error
 
 
 def _prefill(path: Path, told: Any) -> Prefill | None:

@@ -7,6 +7,8 @@ Kinds of events of traces:
     from        overwrite from here: what was at or after `media` in earlier passes is gone
     undo        what the last `from` overwrote is back, and what came after it is gone
 
+A session that ends without a rest, since its page was killed, rests right after its last value.
+
 Of segments:
 
     segment     `detail` is the segment as it is now: id, label, start, end, apex, intensity, scorable, face
@@ -67,6 +69,11 @@ class Course:
         self.times.append(second)
         self.values.append(value)
 
+    def rest(self, second: float = 0.0) -> None:
+        """Know nothing from a second on, or from right after the last value where that is later."""
+        if self.times and self.values[-1] is not None:
+            self.add(max(second, self.times[-1] + 0.001), None)
+
     def copy(self) -> "Course":
         """Return an equal one of its own."""
         return Course(list(self.times), list(self.values))
@@ -76,7 +83,11 @@ def courses(events: Iterable[Event], labels: Sequence[str]) -> dict[str, Course]
     """Return the course of each label that the events of one item amount to."""
     now = {label: Course() for label in labels}
     before: list[dict[str, Course]] = []
+    session = ""
     for event in events:
+        if event.session != session:
+            rest(now)
+            session = event.session
         if event.kind == "undo":
             now = before.pop() if before else now
         elif event.media is None:
@@ -86,12 +97,16 @@ def courses(events: Iterable[Event], labels: Sequence[str]) -> dict[str, Course]
             for course in now.values():
                 course.cut(event.media)
         elif event.kind == "rest":
-            for course in now.values():
-                if course.times and course.values[-1] is not None:
-                    course.add(max(event.media, course.times[-1] + 0.001), None)
+            rest(now, event.media)
         elif event.kind == "value" and event.label in now and event.value is not None:
             now[event.label].add(event.media, min(1.0, max(-1.0, event.value)))
     return now
+
+
+def rest(now: Mapping[str, Course], second: float = 0.0) -> None:
+    """Let all courses rest, from a second on or from right after their last values."""
+    for course in now.values():
+        course.rest(second)
 
 
 def traces(events: Sequence[Event], item: Item, labels: Sequence[str]) -> tuple[Trace, ...]:

@@ -27,6 +27,7 @@ GIVEN = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--rate", type=float, help="Frames per second, where files count frames (Label Studio).")
 @click.option("--videos", type=HERE, help="Folder of the videos: times of frames, and names without suffix.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of texts.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier collection there.")
 @guarded
 def collect(
     files: tuple[Path, ...],
@@ -42,6 +43,7 @@ def collect(
     rate: float | None,
     videos: Path | None,
     encoding: str,
+    overwrite: bool,
 ) -> None:
     r"""Read the files of other annotation tools: CARMA, DARMA, PAGAN, NOVA, ELAN, Label Studio, CVAT.
 
@@ -67,8 +69,9 @@ def collect(
         videos=videos,
         encoding=encoding,
     )
+    foreign.check_free(output, overwrite)
     found = foreign.collect(files, settings, tool)
-    foreign.write(output, found, files, settings)
+    foreign.write(output, found, files, settings, overwrite)
     told = found.annotations
     who = {one.annotator for one in told.traces} | {one.annotator for one in told.segments}
     click.echo(

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from mien.annotation.incoming import event_of
 from mien.annotation.prefill import hidden, suggested, table_of
 from mien.annotation.project import Assigned, Project
-from mien.annotation.replay import courses, neutral, pieces
+from mien.annotation.replay import courses, neutral, pieces, rest
 from mien.annotation.store import EventStore, Item, LeaseError
 from mien.errors import InputError, MienError
 from mien.studio.annotate_door import Doors
@@ -127,6 +127,7 @@ class Desk:
         }
         if task.kind == "trace":
             now = courses(events, task.labels)
+            rest(now)  # what comes is of another session
             told["courses"] = {label: [one.times, one.values] for label, one in now.items()}
         else:
             told["segments"] = list(pieces(events).values())
@@ -185,12 +186,9 @@ def _told(answer: Callable[[Request, Any], dict[str, Any]]) -> Answer:
                 body += chunk
                 if len(body) > LARGEST:
                     return JSONResponse({"error": f"more than {LARGEST} bytes"}, 413)
-            try:
-                told = json.loads(body)
-            except ValueError:
-                told = None
-            if not isinstance(told, dict):
-                return JSONResponse({"error": "expected a JSON object"}, 400)
+            told = _object(body)
+            if told is None:
+                return JSONResponse({"error": "expected a JSON object of finite numbers and whole text"}, 400)
         try:
             return JSONResponse(await run_in_threadpool(answer, request, told))
         except LeaseError as error:
@@ -201,6 +199,16 @@ def _told(answer: Callable[[Request, Any], dict[str, Any]]) -> Answer:
             return JSONResponse({"error": str(error)}, 503)
 
     return endpoint
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object of a body; None where it is none, or could not be kept and sent again."""
+    try:
+        told = json.loads(body)
+        json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def _file(name: str) -> Response:

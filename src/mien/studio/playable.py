@@ -1,5 +1,6 @@
 """Whether browsers can play a video, and what to do where they cannot."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -71,13 +72,33 @@ def look(path: Path) -> Playing:
         why = f"its pixels are {pixels}"
     elif not forms & CONTAINERS:
         why = f"its container is {sorted(forms)[0]}"
-    return Playing(seconds, step, f"Browsers may not play {path.name}: {why}. {advice(path)}" if why else "")
+    if why:
+        return Playing(seconds, step, f"Browsers may not play {path.name}: {why}. {advice(path)}")
+    if seconds is None:
+        why = f"{path.name} does not tell how long it is, so browsers may not seek in it. {remuxing(path)}"
+    return Playing(seconds, step, why)
 
 
 def advice(path: Path) -> str:
     """Return how a copy is made that plays everywhere and steps quickly."""
     copy = f"{path.stem}.mp4" if path.suffix.lower() != ".mp4" else f"{path.stem}-h264.mp4"
+    coding = "-c:v libx264 -pix_fmt yuv420p -g 15 -fps_mode passthrough -c:a aac -movflags +faststart"
+    return _copying(path, coding, copy)
+
+
+def remuxing(path: Path) -> str:
+    """Return how a copy is made that tells its duration."""
+    return _copying(path, "-c copy", f"{path.stem}-whole{path.suffix}")
+
+
+def _copying(path: Path, coding: str, copy: str) -> str:
+    """Return how a copy is made, and what is to be done then; the command is for a shell in the folder."""
     return (
-        f"A copy that plays: ffmpeg -i {path.name} -c:v libx264 -pix_fmt yuv420p -g 15"
-        f" -fps_mode passthrough -c:a aac -movflags +faststart {copy}"
+        f"Make a copy and take {path.name} out of the folder, since both would be assigned:"
+        f" ffmpeg -i {_spelled(path.name)} {coding} {_spelled(copy)}"
     )
+
+
+def _spelled(name: str) -> str:
+    """Return a file name as ffmpeg takes it from a shell: neither an option nor a protocol."""
+    return shlex.quote(f"./{name}" if name.startswith("-") or ":" in name else name)

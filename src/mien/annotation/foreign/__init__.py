@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from mien.annotation.foreign import carma, cvat, darma, elan, label_studio, nova, pagan, xml
 from mien.annotation.foreign.source import Box, Collected, Settings, joined, read_text
 from mien.annotation.records import write_annotations
-from mien.errors import InputError, SettingsError
-from mien.files import sha256, whole_folder
+from mien.errors import InputError, OutputError, SettingsError
+from mien.files import explained, free_folder, sha256, whole_folder
 
 READERS: Mapping[str, Callable[[Path, Settings], Collected]] = {
     "carma": carma.read,
@@ -40,6 +40,12 @@ ROOTS = {"annotation": "nova", "ANNOTATION_DOCUMENT": "elan", "annotations": "cv
 RECORD = "collected.json"
 """The file of a folder that says where its annotations are from."""
 
+BOXES = "tracks.parquet"
+"""The file of a folder that holds boxes."""
+
+WRITTEN = {RECORD, BOXES, "traces.parquet", "segments.parquet", "marks.parquet"}
+"""All that `write` puts into a folder."""
+
 TRACKS = pa.schema(
     [
         pa.field("video", pa.string()),
@@ -49,7 +55,7 @@ TRACKS = pa.schema(
         pa.field("keyframe", pa.bool_()),
     ]
 )
-"""The columns of tracks.parquet; boxes are in pixels from the upper left corner."""
+"""The columns of BOXES; boxes are in pixels from the upper left corner."""
 
 
 def tool_of(path: Path, encoding: str = "utf-8") -> str:
@@ -117,15 +123,41 @@ def _header(path: Path) -> Path:
     return path.with_name(path.name.removesuffix("~"))
 
 
-def write(folder: Path, found: Collected, paths: Sequence[Path], settings: Settings) -> None:
-    """Write what was collected into a new folder of annotations; an earlier such folder is replaced.
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Return if `write` may write into a folder.
+
+    Raises:
+        OutputError: it holds something, or with `overwrite` something that `write` did not put there.
+    """
+    free_folder(folder, RECORD if overwrite else "")
+    with explained(folder):
+        others = sorted({path.name for path in folder.iterdir()} - WRITTEN) if folder.exists() else []
+    if others:
+        raise OutputError(
+            f"{folder}: mien collect did not write {', '.join(others)} in it, and would remove it; choose "
+            "another place with -o, or move it away"
+        )
+
+
+def write(
+    folder: Path, found: Collected, paths: Sequence[Path], settings: Settings, overwrite: bool = False
+) -> None:
+    """Write what was collected into a new folder of annotations.
 
     It holds what `mien.annotation.records` describes, `tracks.parquet` where there are boxes, and
     `collected.json` with the files, their hashes and the settings.
 
+    Args:
+        folder: to make.
+        found: what was collected.
+        paths: the files that it is from.
+        settings: what they did not say themselves.
+        overwrite: whether an earlier such folder may be replaced.
+
     Raises:
-        OutputError: the folder holds something else, or cannot be written.
+        OutputError: the folder exists, holds something else, or cannot be written.
     """
+    check_free(folder, overwrite)
     said: dict[str, Any] = {
         **asdict(settings),
         "videos": str(settings.videos or ""),
@@ -137,10 +169,10 @@ def write(folder: Path, found: Collected, paths: Sequence[Path], settings: Setti
         "settings": {name: value for name, value in said.items() if value not in ("", None, {})},
         "notes": list(found.notes),
     }
-    with whole_folder(folder, replacing=RECORD) as place:
+    with whole_folder(folder, replacing=RECORD if overwrite else "") as place:
         write_annotations(place, found.annotations)
         if found.boxes:
-            pq.write_table(_tracks(found.boxes), place / "tracks.parquet", compression="zstd")
+            pq.write_table(_tracks(found.boxes), place / BOXES, compression="zstd")
         text = json.dumps(record, indent=2, ensure_ascii=False)
         (place / RECORD).write_text(f"{text}\n", encoding="utf-8")
 

@@ -25,9 +25,10 @@ from mien.annotation.foreign.source import (
     LABELS,
     Collected,
     Settings,
-    compiled,
+    divisions,
     intensity_of,
     number,
+    path_of,
     segment_of,
     spelled,
 )
@@ -112,7 +113,8 @@ def _media(header: xml.Element) -> tuple[str, float]:
         for one in moving
     }
     origin = moving[0].said.get("TIME_ORIGIN", "0")
-    return (names.pop() if len(names) == 1 else ""), number(origin, "TIME_ORIGIN", moving[0].where) / 1000
+    name = path_of(names.pop()) if len(names) == 1 else ""
+    return name, number(origin, "TIME_ORIGIN", moving[0].where) / 1000
 
 
 def _times(root: xml.Element, origin: float) -> dict[str, float]:
@@ -163,10 +165,10 @@ def _segments(
         settings: what the user says.
     """
     name = tier.attribute("TIER_ID")
-    found = compiled(settings.tier).fullmatch(name) if settings.tier else None
-    if settings.tier and found is None:
+    found = divisions(settings.tier, name) if settings.tier else [{}]
+    if not found:
         raise InputError(f"{tier.where}: the tier is called {name!r}, not like {settings.tier!r}")
-    fields = found.groupdict() if found else {}
+    fields = settings.only(found, settings.tier, f"{tier.where}: the tier {name!r}")
     annotator = settings.annotator_of(fields.get("annotator") or tier.said.get("ANNOTATOR", ""), path)
     face = fields.get("face", tier.said.get("PARTICIPANT", "")).strip()
     face = re.sub(r"(?i)^face ", "", face)

@@ -6,8 +6,9 @@
 
 A result is known by the keys of its value: `ranges` beside a list of names that ends in "labels". `start` and
 `end` are the first and the last frame of a stretch. The file does not say how long a frame is: the videos, or
-a rate, must. What Label Studio put before the name of an uploaded file is taken off. Results of another kind,
-cancelled annotations and the predictions of networks are left out and told.
+a rate, must. What Label Studio put before the name of an uploaded file is taken off; a file of its local
+storage (`/data/local-files/?d=clips/talk.mp4`) is the one that `d` names. Results of another kind, cancelled
+annotations and the predictions of networks are left out and told.
 """
 
 import json
@@ -16,8 +17,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import parse_qs
 
-from mien.annotation.foreign.source import Collected, Settings, Times, read_text, segment_of
+from mien.annotation.foreign.source import Collected, Settings, Times, path_of, read_text, segment_of
 from mien.annotation.records import Annotations, Segment
 from mien.databases.layout import VIDEOS
 from mien.errors import InputError
@@ -111,9 +113,18 @@ def _video(task: dict[str, Any]) -> str:
         {key: text for key, text in data.items() if isinstance(text, str)} if isinstance(data, dict) else {}
     )
     if "video" in texts:
-        return _UPLOADED.sub("", texts["video"])
-    moving = [text for text in texts.values() if PurePosixPath(text.split("?")[0]).suffix.lower() in VIDEOS]
-    return _UPLOADED.sub("", moving[0]) if len(moving) == 1 else ""
+        return _file(texts["video"])
+    files = [_file(text) for text in texts.values()]
+    moving = [file for file in files if PurePosixPath(file).suffix.lower() in VIDEOS]
+    return moving[0] if len(moving) == 1 else ""
+
+
+def _file(url: str) -> str:
+    """Return the path of the file that a URL or path names; "" where local storage is told of no file."""
+    place, _, query = url.partition("?")
+    if place.rstrip("/").endswith("/local-files"):
+        return parse_qs(query).get("d", [""])[0]
+    return _UPLOADED.sub("", path_of(url))
 
 
 def _annotator(annotation: dict[str, Any]) -> str:

@@ -42,6 +42,9 @@ GARBAGE = -1
 NONE = 2**32 - 1
 """The same in binary data."""
 
+ROUNDING = {"ASCII": 0.0, "BINARY": 2.0**-24}
+"""Form of the data -> part of a score by which it may be off: a float32 is as near as that to its number."""
+
 Row = tuple[str, int, list[str]]
 """Where it stands, its line, its cells."""
 
@@ -56,7 +59,7 @@ def read(path: Path, settings: Settings) -> Collected:
     info, scheme = _one(header, "info", path), _one(header, "scheme", path)
     kind = scheme.attribute("type").upper()
     form = info.said.get("ftype", "ASCII").upper()
-    if form not in ("ASCII", "BINARY"):
+    if form not in ROUNDING:
         raise InputError(f"{info.where}: the data is {form}, expected ASCII or BINARY")
     if kind not in ("CONTINUOUS", "DISCRETE", "FREE"):
         raise InputError(f"{scheme.where}: scheme {kind}, expected CONTINUOUS, DISCRETE or FREE")
@@ -67,7 +70,7 @@ def read(path: Path, settings: Settings) -> Collected:
     said = [one.said.get("annotator", "") for one in header.all("meta")]
     who = settings.video_of("", path), settings.annotator_of(said[0] if said else "", path)
     if kind == "CONTINUOUS":
-        return _trace(path, who, scheme, rows, settings)
+        return _trace(path, who, scheme, rows, settings, ROUNDING[form])
     names = _items(scheme) if kind == "DISCRETE" else None
     return Collected(Annotations(segments=tuple(_segments(who, names, rows, settings))))
 
@@ -122,9 +125,9 @@ def _name(data: bytes, units: int) -> str:
 
 
 def _trace(
-    path: Path, who: tuple[str, str], scheme: xml.Element, rows: list[Row], settings: Settings
+    path: Path, who: tuple[str, str], scheme: xml.Element, rows: list[Row], settings: Settings, slack: float
 ) -> Collected:
-    """Return a continuous annotation."""
+    """Return a continuous annotation; a score past its range by no more than the slack is at its end."""
     low, high = (number(scheme.attribute(end), end, scheme.where) for end in ("min", "max"))
     rate = number(scheme.attribute("sr"), "sr", scheme.where)
     if low >= high or rate <= 0:
@@ -134,7 +137,7 @@ def _trace(
     for place, (where, line, cells) in enumerate(rows):
         if len(cells) != 2:
             raise InputError(f"{where}: {len(cells)} cells, expected score;confidence")
-        points.append((line, place / rate, scaled(cells[0], "the score", where, low, high)))
+        points.append((line, place / rate, scaled(cells[0], "the score", where, low, high, slack)))
     return Collected(Annotations((trace(path, (*who, label), points),) * bool(label)))
 
 

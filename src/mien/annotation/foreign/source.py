@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -27,6 +28,7 @@ GRADES = "ABCDE"
 _UNIT = re.compile(r"au[ _-]?0*([0-9]{1,2})", re.IGNORECASE)
 _FIELDS = ("video", "annotator", "label", "face")
 _MISSING = {"", "nan"}
+_MOST = 1000
 
 
 def spelled(text: str) -> str:
@@ -84,7 +86,7 @@ class Settings:
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise SettingsError(f"{self.rate} frames per second, expected a number above 0")
         for pattern in (self.pattern, self.tier):
-            compiled(pattern)
+            _pieces(pattern)
 
     @cached_property
     def renamed(self) -> Mapping[str, str]:
@@ -110,15 +112,49 @@ class Settings:
         """Return what the pattern finds in a path: any of video, annotator, label, face.
 
         Raises:
-            InputError: the path does not end as the pattern says.
+            InputError: the path does not end as the pattern says, or may be divided in several ways.
         """
         if not self.pattern:
             return {}
-        text = path.with_suffix("").as_posix()
-        found = re.search(rf"(?:^|/){compiled(self.pattern).pattern}$", text)
-        if found is None:
+        parts = path.with_suffix("").as_posix().split("/")
+        found = divisions(self.pattern, "/".join(parts[-1 - self.pattern.count("/") :]))
+        if not found:
             raise InputError(f"{path}: the path does not end like {self.pattern!r}")
-        return found.groupdict()
+        return self.only(found, self.pattern, str(path))
+
+    def only(self, found: Sequence[dict[str, str]], pattern: str, where: str) -> dict[str, str]:
+        """Return the one division that is meant: its label is known, its video is there.
+
+        Args:
+            found: the divisions, one at least.
+            pattern: what they are by, for the message.
+            where: what was divided, for the message.
+
+        Raises:
+            InputError: several may be meant.
+        """
+        known = LABELS | set(self.renamed)
+        left = [one for one in found if spelled(one.get("label", "")) in known] or found
+        if len(left) > 1 and self.videos is not None:
+            left = [one for one in left if self._fitting(one.get("video", ""))] or left
+        if len(left) > 1:
+            ways = (" and ".join(f"{name} {text!r}" for name, text in one.items()) for one in left[:2])
+            raise InputError(
+                f"{where} divides by {pattern!r} in several ways: {', or '.join(ways)}; say --videos, or a "
+                "pattern that fits once"
+            )
+        return left[0]
+
+    def _fitting(self, name: str) -> list[str]:
+        """Return the files of the videos' folder that a name with or without suffix means."""
+        if self.videos is None or not name:
+            return []
+        if (self.videos / name).is_file():
+            return [name]
+        try:
+            return sorted(p.name for p in self.videos.iterdir() if p.is_file() and p.stem == name)
+        except OSError as error:
+            raise InputError(f"{self.videos}: {error.strerror}") from error
 
     def video_of(self, told: str, path: Path) -> str:
         """Return the file name of the video that a file tells of.
@@ -130,18 +166,13 @@ class Settings:
         Raises:
             InputError: nobody says, or the videos' folder has no such file.
         """
-        base = PurePosixPath(told.replace("\\", "/").split("?")[0]).name
+        base = PurePosixPath(told.replace("\\", "/")).name
         name = self.video or self.from_path(path).get("video", "") or base
         if not name:
             raise InputError(f"{path}: it does not say of which video; say --video or --pattern '{{video}}'")
         if self.videos is None:
             return name
-        if (self.videos / name).is_file():
-            return name
-        try:
-            fitting = sorted(p.name for p in self.videos.iterdir() if p.is_file() and p.stem == name)
-        except OSError as error:
-            raise InputError(f"{self.videos}: {error.strerror}") from error
+        fitting = self._fitting(name)
         if len(fitting) != 1:
             several = f"{len(fitting)} videos ({', '.join(fitting)})" if fitting else "no video"
             raise InputError(f"{path}: {several} called {name} in {self.videos}")
@@ -259,25 +290,45 @@ class Collected:
     notes: tuple[str, ...] = ()
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return the expression that a pattern with fields in braces stands for.
+def path_of(url: str) -> str:
+    """Return a URL without its query, and with what is percent-encoded decoded."""
+    return unquote(url.partition("?")[0])
+
+
+def divisions(pattern: str, text: str) -> list[dict[str, str]]:
+    """Return the ways, a thousand at most, in which a pattern with fields in braces divides all of a text.
 
     Raises:
         SettingsError: a field that is not known or comes twice.
     """
-    seen: set[str] = set()
-    text = ""
-    for piece in re.split(r"(\{[^}]*\})", pattern):
-        name = piece[1:-1]
-        if not piece.startswith("{"):
-            text += re.escape(piece)
-        elif name not in _FIELDS or name in seen:
+    return list(islice(_divided(_pieces(pattern), text), _MOST))
+
+
+def _pieces(pattern: str) -> list[str]:
+    """Return the fields of a pattern, with their braces, and what stands between them."""
+    pieces = [piece for piece in re.split(r"(\{[^}]*\})", pattern) if piece]
+    for piece in pieces:
+        if piece.startswith("{") and (piece[1:-1] not in _FIELDS or pieces.count(piece) > 1):
             fields = ", ".join(f"{{{known}}}" for known in _FIELDS)
             raise SettingsError(f"pattern {pattern!r}: {piece}, expected each of {fields} once at most")
-        else:
-            seen.add(name)
-            text += f"(?P<{name}>[^/]+?)"
-    return re.compile(text)
+    return pieces
+
+
+def _divided(pieces: Sequence[str], text: str) -> Iterator[dict[str, str]]:
+    """Yield what each field is, for each way in which the pieces make up the text; no field has a "/"."""
+    if not pieces:
+        if not text:
+            yield {}
+        return
+    first, *others = pieces
+    if not first.startswith("{"):
+        if text.startswith(first):
+            yield from _divided(others, text.removeprefix(first))
+        return
+    longest = len(text.partition("/")[0])
+    for end in range(1, longest + 1) if others else [longest] if 0 < longest == len(text) else []:
+        for rest in _divided(others, text[end:]):
+            yield {first[1:-1]: text[:end], **rest}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -346,15 +397,24 @@ def number(text: str, name: str, where: str, low: float = -math.inf, high: float
     return value
 
 
-def scaled(text: str, name: str, where: str, low: float, high: float) -> float:
+def scaled(text: str, name: str, where: str, low: float, high: float, slack: float = 0.0) -> float:
     """Return a rating brought from [low, high] to [-1, 1]; NaN for an empty one.
+
+    Args:
+        text: the rating.
+        name: what it is called, for the message.
+        where: where it stands, for the message.
+        low: what becomes -1.
+        high: what becomes 1.
+        slack: part of an end by which a rating may be past it, and is then at it.
 
     Raises:
         InputError: it is no number of the range.
     """
     if text.strip().lower() in _MISSING:
         return math.nan
-    return 2 * (number(text, name, where, low, high) - low) / (high - low) - 1
+    value = number(text, name, where, low - slack * abs(low), high + slack * abs(high))
+    return 2 * (min(max(value, low), high) - low) / (high - low) - 1
 
 
 def trace(

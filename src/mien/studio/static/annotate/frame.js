@@ -128,7 +128,7 @@ export class Work {
   /** The video is known: go to where the annotator stopped, less a run-up. */
   ready() {
     const start = this.start();
-    if (start > 0 && start < this.player.length) {
+    if (start > 0 && start < this.player.limit) {
       this.settling = true;
       this.player.seek(start);
     }
@@ -188,7 +188,7 @@ export class Work {
       j: () => player.seek(player.time - NUDGE),
       l: () => player.seek(player.time + NUDGE),
       Home: () => player.seek(0),
-      End: () => player.seek(player.length),
+      End: () => player.length && player.seek(player.length),
       m: () => (this.video.muted = !this.video.muted),
       f: () => event.repeat || this.finish(),
       n: () => this.neutral?.(),

@@ -47,7 +47,7 @@ export class Lanes {
 
   second(across) {
     const share = (across - this.left) / (this.width - this.left);
-    return Math.min(this.player.length, Math.max(0, this.from + share * this.span));
+    return Math.min(this.player.limit, Math.max(0, this.from + share * this.span));
   }
 
   /** The window on the video: all of it, or `span` seconds around now. */

@@ -13,6 +13,8 @@ const main = document.getElementById("main");
 const title = document.getElementById("title");
 const KINDS = { trace: TraceWork, segments: SegmentsWork };
 let work = null;
+let asked = 0;
+let showing = Promise.resolve();
 
 const addressOf = (item) => `#/${[item.task, item.video, item.turn].map(encodeURIComponent).join("/")}`;
 
@@ -66,7 +68,20 @@ function list(told) {
   main.querySelector("button.primary")?.focus({ preventScroll: true });
 }
 
-async function show(take = false) {
+/** Whether the address names what is being worked in. */
+function isOpen() {
+  return Boolean(work) && !work.recorder.stopped && addressOf(work.item) === location.hash;
+}
+
+/** Show what the address names, once what is shown now is closed; of several that wait only the last one. */
+function show(take = false) {
+  asked += 1;
+  const mine = asked;
+  const last = () => (mine === asked && (take || !isOpen()) ? change(take) : undefined);
+  showing = showing.then(last, last);
+}
+
+async function change(take) {
   const before = work;
   work = null;
   if (before) await before.close();

@@ -55,8 +55,14 @@ export class Player {
     return !this.video.paused && !this.video.ended && !this.video.seeking;
   }
 
+  /** Seconds of the video; 0 where they are not known, as of what a browser recorded. */
   get length() {
     return Number.isFinite(this.video.duration) ? this.video.duration : 0;
+  }
+
+  /** The last second that can be gone to. */
+  get limit() {
+    return this.length || Infinity;
   }
 
   toggle() {
@@ -76,7 +82,7 @@ export class Player {
   /** Go to a second. */
   seek(seconds) {
     this.middle = null;
-    this.video.currentTime = Math.min(Math.max(0, seconds), this.length);
+    this.video.currentTime = Math.min(Math.max(0, seconds), this.limit);
   }
 
   /** Go on or back by frames, stopped. */

@@ -8,17 +8,46 @@ const TICK = 1000;
 const GRACE = 300;  // milliseconds that a window which is taken over has to send what it still holds
 const PATIENCE = 1000;  // milliseconds that a page which was just left has to let go of its task
 const LIFE = 2;  // ticks after which the server is asked even if there is nothing to send
+const MOST = 8;  // events refused one by one; where there are more, it is not they that are wrong
 
 const placeOf = (task) => `mien ${location.pathname} ${task}`;
 
-/** Bring events in batches; return how many. */
+/**
+ * Hand events to the server, past those that it refuses for what they are; return the refused ones. Throws where it
+ * is not the events that are refused, or too many are.
+ */
+async function hand(holder, events, refused = []) {
+  try {
+    await ask("events", { holder, events });
+  } catch (error) {
+    if (error.status !== 400 || !events.length || refused.length >= MOST) throw error;
+    if (events.length === 1) {
+      await ask("events", { holder, events: [] });
+      refused.push({ event: events[0], why: error.message });
+    } else {
+      const half = events.length >> 1;
+      await hand(holder, events.slice(0, half), refused);
+      await hand(holder, events.slice(half), refused);
+    }
+  }
+  return refused;
+}
+
+const others = (events, refused) => events.filter((event) => !refused.some((one) => one.event === event));
+const refusal = (refused) => `The server refused ${refused.length} events, which stay in this browser: ${refused[0].why}`;
+
+/** Bring events in batches; return how many, and those that were refused, which are kept. */
 async function bring(holder, events) {
+  let brought = 0;
+  const refused = [];
   for (let at = 0; at < events.length; at += BATCH) {
     const batch = events.slice(at, at + BATCH);
-    await ask("events", { holder, events: batch });
-    await forget(batch);
+    const wrong = await hand(holder, batch);
+    await forget(others(batch, wrong));
+    brought += batch.length - wrong.length;
+    refused.push(...wrong);
   }
-  return events.length;
+  return { brought, refused };
 }
 
 /** Bring what earlier pages left behind, of tasks that no window has open; return how much is still here. */
@@ -30,7 +59,7 @@ export async function deliver() {
     await navigator.locks.request(placeOf(item.task), { ifAvailable: true }, async (lock) => {
       if (!lock) return;
       await ask("open", { session, former: await former(item.task), ...item });
-      left -= await bring(session, events);
+      left -= (await bring(session, events)).brought;
       await ask("leave", { holder: session });
     }).catch(() => {});
   }
@@ -110,7 +139,11 @@ export class Recorder {
   async bring() {
     let brought = 0;
     try {
-      for (const { events } of await waiting(this.item.task)) brought += await bring(this.session, events);
+      for (const { events } of await waiting(this.item.task)) {
+        const done = await bring(this.session, events);
+        brought += done.brought;
+        if (done.refused.length) this.trouble = refusal(done.refused);
+      }
     } catch (error) {
       this.trouble = `Events kept in this browser from before could not be sent: ${error.message}`;
     }
@@ -142,11 +175,12 @@ export class Recorder {
     this.idle = 0;
     const events = this.queue.slice(0, BATCH);
     try {
-      await ask("events", { holder: this.session, events });
+      const refused = await hand(this.session, events);
+      if (refused.length) this.trouble = refusal(refused);
       this.queue.splice(0, events.length);
       this.hooks.count(this.queue.length);
       this.hooks.state({ unsent: this.queue.length, trouble: this.trouble });
-      if (events.length) forget(events).catch(() => {});
+      if (events.length) forget(others(events, refused)).catch(() => {});
     } catch (error) {
       if (error.status === 409) {
         this.stop();

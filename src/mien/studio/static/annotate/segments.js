@@ -40,7 +40,7 @@ export class SegmentsWork extends Work {
   start() {
     const ends = [...this.pieces.all()].map((piece) => piece.end ?? piece.start);
     const end = Math.max(0, ...ends);
-    return end >= this.player.length - 0.1 ? 0 : Math.max(0, end - RUN_UP);
+    return end >= this.player.limit - 0.1 ? 0 : Math.max(0, end - RUN_UP);
   }
 
   more() {

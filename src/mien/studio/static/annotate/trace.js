@@ -37,7 +37,7 @@ export class TraceWork extends Work {
 
   start() {
     const end = this.tracing.end;
-    return end >= this.player.length - 0.1 ? 0 : end - RUN_UP;
+    return end >= this.player.limit - 0.1 ? 0 : end - RUN_UP;
   }
 
   more() {
