@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from mien.arrays import FloatArray, IntArray
-from mien.databases import disfa
 from mien.databases.catalog import Count, Database
 from mien.databases.disfa import (
     GRADES,
     LAST,
     POSING,
+    PROTOCOLS,
     add_grade,
     gathered,
     graded_rows,
@@ -136,7 +136,7 @@ DATABASE = Database(
     title="DISFA+",
     tasks=(ACTION_UNITS_DISFA, INTENSITIES_DISFA),
     read=read,
-    protocols=tuple(replace(protocol, folds=(), made=3, note=MADE) for protocol in disfa.PROTOCOLS),
+    protocols=tuple(replace(protocol, folds=(), made=3, note=MADE) for protocol in PROTOCOLS),
     counts=(Count(9, "subjects"),),
     related={"disfa": frozenset(POSING)},
     licence="Research only, by agreement with the University of Denver.",

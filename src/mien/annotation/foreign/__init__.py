@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mien.annotation.foreign import carma, cvat, darma, elan, label_studio, nova, pagan, xml
+from mien.annotation.foreign import carma, cvat, darma, elan, label_studio, nova, pagan
 from mien.annotation.foreign.source import Box, Collected, Settings, joined, read_text
+from mien.annotation.foreign.xml import read_xml
 from mien.annotation.records import write_annotations
 from mien.errors import InputError, OutputError, SettingsError
 from mien.files import explained, free_folder, sha256, whole_folder
@@ -70,7 +71,7 @@ def tool_of(path: Path, encoding: str = "utf-8") -> str:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     if first.startswith(b"<"):
-        root = xml.read(path, encoding).name
+        root = read_xml(path, encoding).name
         if root in ROOTS:
             return ROOTS[root]
         raise InputError(f"{path}: XML of <{root}>, expected one of {_known(ROOTS)}")

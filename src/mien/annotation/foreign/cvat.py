@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from mien.annotation.foreign import xml
 from mien.annotation.foreign.source import FACE, Box, Collected, Settings, number, spelled
+from mien.annotation.foreign.xml import Element, read_xml
 from mien.errors import InputError
 
 LARGEST = 1_000_000
@@ -28,7 +28,7 @@ def read(path: Path, settings: Settings) -> Collected:
     Raises:
         InputError: it breaks the format, the video cannot be told, or a label is neither face nor renamed.
     """
-    root = xml.read(path, settings.encoding)
+    root = read_xml(path, settings.encoding)
     video = settings.video_of(_source(root, path, settings), path)
     left: Counter[str] = Counter(
         one.name for one in root.inner if one.name not in ("version", "meta", "track")
@@ -46,7 +46,7 @@ def read(path: Path, settings: Settings) -> Collected:
     return Collected(boxes=tuple(boxes.values()), notes=tuple(notes))
 
 
-def _source(root: xml.Element, path: Path, settings: Settings) -> str:
+def _source(root: Element, path: Path, settings: Settings) -> str:
     """Return the name of the video."""
     names = {one.text for meta in root.all("meta") for one in meta.below("source") if one.text}
     if len(names) > 1 and not settings.video:
@@ -54,7 +54,7 @@ def _source(root: xml.Element, path: Path, settings: Settings) -> str:
     return next(iter(names), "")
 
 
-def _is_face(track: xml.Element, settings: Settings) -> bool:
+def _is_face(track: Element, settings: Settings) -> bool:
     """Return whether a track is of a face; False where it is to be left out."""
     said = track.attribute("label").strip()
     label = settings.renamed.get(spelled(said), spelled(said))
@@ -65,7 +65,7 @@ def _is_face(track: xml.Element, settings: Settings) -> bool:
     return label == FACE
 
 
-def _boxes(track: xml.Element, video: str, name: str) -> Iterator[tuple[str, Box]]:
+def _boxes(track: Element, video: str, name: str) -> Iterator[tuple[str, Box]]:
     """Yield where each box stands, and the box."""
     for box in track.all("box"):
         if _flag(box, "outside"):
@@ -89,7 +89,7 @@ def _boxes(track: xml.Element, video: str, name: str) -> Iterator[tuple[str, Box
         yield box.where, Box(video, face, int(frame), (left, top), size, _flag(box, "keyframe"))
 
 
-def _flag(box: xml.Element, name: str) -> bool:
+def _flag(box: Element, name: str) -> bool:
     """Return a flag of a box."""
     text = box.said.get(name, "0")
     if text not in ("0", "1"):

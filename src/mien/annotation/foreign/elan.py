@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.annotation.foreign import xml
 from mien.annotation.foreign.source import (
     LABELS,
     Collected,
@@ -32,6 +31,7 @@ from mien.annotation.foreign.source import (
     segment_of,
     spelled,
 )
+from mien.annotation.foreign.xml import Element, read_xml
 from mien.annotation.records import Annotations, Segment
 from mien.errors import InputError
 
@@ -69,8 +69,8 @@ def read(path: Path, settings: Settings) -> Collected:
     Raises:
         InputError: it breaks the format, a time is missing, or a label or annotator is not known.
     """
-    root = xml.read(path, settings.encoding)
-    header = (root.all("HEADER") or [xml.Element("HEADER", {}, str(path))])[0]
+    root = read_xml(path, settings.encoding)
+    header = (root.all("HEADER") or [Element("HEADER", {}, str(path))])[0]
     unit = header.said.get("TIME_UNITS", "milliseconds")
     if unit != "milliseconds":
         raise InputError(f"{header.where}: times in {unit}, expected milliseconds")
@@ -102,7 +102,7 @@ def read(path: Path, settings: Settings) -> Collected:
     return Collected(Annotations(segments=tuple(segments)), notes=tuple(notes))
 
 
-def _media(header: xml.Element) -> tuple[str, float]:
+def _media(header: Element) -> tuple[str, float]:
     """Return the name of the video, "" for none, and the second of it at which the file's times begin."""
     media = header.all("MEDIA_DESCRIPTOR")
     moving = [one for one in media if one.said.get("MIME_TYPE", "").startswith("video/")] or media
@@ -117,7 +117,7 @@ def _media(header: xml.Element) -> tuple[str, float]:
     return name, number(origin, "TIME_ORIGIN", moving[0].where) / 1000
 
 
-def _times(root: xml.Element, origin: float) -> dict[str, float]:
+def _times(root: Element, origin: float) -> dict[str, float]:
     """Return the seconds of the named times; those without a value are left out."""
     return {
         slot.attribute("TIME_SLOT_ID"): number(slot.said["TIME_VALUE"], "TIME_VALUE", slot.where, 0) / 1000
@@ -128,7 +128,7 @@ def _times(root: xml.Element, origin: float) -> dict[str, float]:
     }
 
 
-def _told(tier: xml.Element, times: dict[str, float]) -> Iterator[Told]:
+def _told(tier: Element, times: dict[str, float]) -> Iterator[Told]:
     """Yield the annotations of a tier."""
     for holder in tier.all("ANNOTATION"):
         for one in holder.inner:
@@ -148,7 +148,7 @@ def _told(tier: xml.Element, times: dict[str, float]) -> Iterator[Told]:
 
 def _segments(
     video: str,
-    tier: xml.Element,
+    tier: Element,
     told: list[Told],
     inner: dict[str, list[Told]],
     path: Path,

@@ -22,7 +22,6 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from mien.annotation.foreign import xml
 from mien.annotation.foreign.source import (
     Collected,
     Settings,
@@ -33,6 +32,7 @@ from mien.annotation.foreign.source import (
     segment_of,
     trace,
 )
+from mien.annotation.foreign.xml import Element, read_xml
 from mien.annotation.records import Annotations, Segment
 from mien.errors import InputError
 
@@ -55,7 +55,7 @@ def read(path: Path, settings: Settings) -> Collected:
     Raises:
         InputError: it breaks the format, its data is missing or cut short, or a label is unknown.
     """
-    header = xml.read(path, settings.encoding)
+    header = read_xml(path, settings.encoding)
     info, scheme = _one(header, "info", path), _one(header, "scheme", path)
     kind = scheme.attribute("type").upper()
     form = info.said.get("ftype", "ASCII").upper()
@@ -75,7 +75,7 @@ def read(path: Path, settings: Settings) -> Collected:
     return Collected(Annotations(segments=tuple(_segments(who, names, rows, settings))))
 
 
-def _one(header: xml.Element, name: str, path: Path) -> xml.Element:
+def _one(header: Element, name: str, path: Path) -> Element:
     """Return the one element of a name."""
     found = header.all(name)
     if len(found) != 1:
@@ -125,7 +125,7 @@ def _name(data: bytes, units: int) -> str:
 
 
 def _trace(
-    path: Path, who: tuple[str, str], scheme: xml.Element, rows: list[Row], settings: Settings, slack: float
+    path: Path, who: tuple[str, str], scheme: Element, rows: list[Row], settings: Settings, slack: float
 ) -> Collected:
     """Return a continuous annotation; a score past its range by no more than the slack is at its end."""
     low, high = (number(scheme.attribute(end), end, scheme.where) for end in ("min", "max"))
@@ -141,7 +141,7 @@ def _trace(
     return Collected(Annotations((trace(path, (*who, label), points),) * bool(label)))
 
 
-def _items(scheme: xml.Element) -> dict[int, str]:
+def _items(scheme: Element) -> dict[int, str]:
     """Return the names of a scheme's labels by their ids."""
     items: dict[int, str] = {}
     for item in scheme.all("item"):

@@ -61,7 +61,7 @@ class Element:
         return self.said[name]
 
 
-def read(path: Path, encoding: str = "utf-8") -> Element:
+def read_xml(path: Path, encoding: str = "utf-8") -> Element:
     """Return the outermost element of a file.
 
     Args:
