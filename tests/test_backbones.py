@@ -18,6 +18,7 @@ from mien.learning.backbones import (
     Standardised,
     connected,
     densenet121,
+    dlib,
     mobile,
     residual,
     resnet50,
@@ -33,6 +34,7 @@ MAKERS: dict[str, Maker] = {
     "resnet50": resnet50,
     "resnet50 of Caffe": lambda channels: resnet50(channels, caffe=True),
     "densenet121": densenet121,
+    "dlib": lambda channels: dlib(channels, 2),
 }
 
 each_maker = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -66,8 +68,9 @@ def filled(network: nn.Module) -> nn.Module:
         (lambda: vgg16(3, ()), 14_714_688),
         (lambda: resnet50(3), 23_508_032),
         (lambda: densenet121(3), 6_953_856),
+        (lambda: dlib(3), 5_578_272),
     ],
-    ids=["vgg16", "resnet50", "densenet121"],
+    ids=["vgg16", "resnet50", "densenet121", "dlib"],
 )
 def test_weights_are_as_many_as_published(make: Callable[[], tuple[nn.Module, int]], count: int) -> None:
     assert weights(make()[0]) == count

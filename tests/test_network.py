@@ -204,7 +204,7 @@ def test_what_is_remembered_of_several_faces_is_cut_and_joined() -> None:
 
 
 @pytest.mark.parametrize("streams", ["picture", "both"])
-@pytest.mark.parametrize("kind", ["vgg16", "resnet50", "densenet121"])
+@pytest.mark.parametrize("kind", ["vgg16", "resnet50", "densenet121", "dlib"])
 def test_published_backbones_take_part(kind: Any, streams: str) -> None:
     plain = small(streams, "gru", "arcface")
     seen = BackboneSettings(kind, hidden=(32,) if kind == "vgg16" else (), standardised=False)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -313,6 +314,74 @@ def densenet121(channels: int, *, standardised: bool = False) -> tuple[nn.Module
         standardised: bring each picture to mean 0 and variance 1 first.
     """
     return _initialised(_DenseNet121(channels, standardised)), 1024
+
+
+class _Shifted(nn.Module):
+    """Two 3 x 3 convolutions beside the picture itself, its new channels being 0 (as in dlib)."""
+
+    def __init__(self, inputs: int, outputs: int, halved: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, 2 if halved else 1, 0 if halved else 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.halved, self.added = halved, outputs - inputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, outputs, height, width), both halved and rounded down where this block halves."""
+        inner, beside = x, x
+        if self.halved:
+            inner, beside = _evened(x), functional.avg_pool2d(x, 2)
+        inner = torch.relu(self.bn1(self.conv1(inner)))
+        beside = functional.pad(beside, (0, 0, 0, 0, 0, self.added))
+        return torch.relu(self.bn2(self.conv2(inner)) + beside)
+
+
+class _Dlib(nn.Module):
+    """A first convolution, fourteen blocks, of which four halve, and a mean."""
+
+    def __init__(self, channels: int, enlarged: int, standardised: bool) -> None:
+        super().__init__()
+        self.entry = _entry(standardised)
+        self.enlarged = enlarged
+        self.conv1 = nn.Conv2d(channels, 32, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(32)
+        blocks: list[nn.Module] = []
+        width = 32
+        for stage, (outputs, depth) in enumerate(((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))):
+            for place in range(depth):
+                blocks.append(_Shifted(width, outputs, halved=stage > 0 and place == 0))
+                width = outputs
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, 256)."""
+        x = self.entry(x)
+        if self.enlarged > 1:
+            x = functional.interpolate(x, scale_factor=self.enlarged, mode="bilinear", align_corners=False)
+        x = torch.relu(self.bn1(self.conv1(x)))
+        features: Tensor = self.blocks(functional.max_pool2d(_evened(x), 3, 2))
+        return features.mean(dim=(2, 3))
+
+
+def dlib(channels: int, enlarged: int = 1, *, standardised: bool = False) -> tuple[nn.Module, int]:
+    """Return the residual network that dlib tells faces apart by (King 2017), and its width.
+
+    29 layers with half of ResNet-34's filters, 5.6 M weights, made for pictures of 150 pixels. Its weights
+    are in the public domain; `scripts/dlib_weights.py` makes a file of them that fits.
+
+    Args:
+        channels: of the input.
+        enlarged: times by which a picture is enlarged first: 2 for one of 48 pixels, which would otherwise
+            shrink to a point before the last of the six times that it is halved.
+        standardised: bring each picture to mean 0 and variance 1 first.
+    """
+    return _initialised(_Dlib(channels, enlarged, standardised)), 256
+
+
+def _evened(x: Tensor) -> Tensor:
+    """Return pictures with a row and a column of zeros behind those that have an even number."""
+    return functional.pad(x, (0, 1 - x.shape[3] % 2, 0, 1 - x.shape[2] % 2))
 
 
 def connected(inputs: int, sizes: Sequence[int], dropout: float) -> tuple[nn.Sequential, int]:

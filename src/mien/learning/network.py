@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mien.learning.backbones import connected, densenet121, mobile, residual, resnet50, vgg16
+from mien.learning.backbones import connected, densenet121, dlib, mobile, residual, resnet50, vgg16
 from mien.learning.heads import MarginHead
 from mien.learning.recipe import BackboneSettings, NetworkSettings, Recipe, TemporalSettings
 from mien.learning.temporal import DilatedConvolution, Gru
@@ -161,6 +161,8 @@ def backbone(channels: int, size: tuple[int, int], settings: BackboneSettings) -
         return resnet50(channels, standardised=standardised)
     if settings.kind == "densenet121":
         return densenet121(channels, standardised=standardised)
+    if settings.kind == "dlib":
+        return dlib(channels, settings.enlarged, standardised=standardised)
     small = mobile if settings.kind == "mobile" else residual
     return small(channels, settings.stem, settings.widths, settings.depth, standardised=standardised)
 

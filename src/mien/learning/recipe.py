@@ -27,10 +27,12 @@ class BackboneSettings:
 
     Attributes:
         kind: "residual" (small, for a CPU; widths, depth and stem are its own), "mobile" (depthwise, smaller
-            still), or the published "vgg16" (layout of VGG-FACE), "resnet50" and "densenet121".
+            still), or the published "vgg16" (layout of VGG-FACE), "resnet50", "densenet121" and "dlib" (29
+            layers, made to tell faces apart).
         widths: channels of the residual stages, each of half the resolution of the last.
         depth: residual blocks in a stage.
         stem: channels of the first convolution, at full resolution.
+        enlarged: times by which "dlib" enlarges a picture first; 2 for one of 48 pixels.
         hidden: sizes of fully connected layers after it, each with ReLU and dropout; VGG-FACE has 4096
             and 4096 (that the paper's networks have both is recalled, not confirmed).
         dropout: share of the features dropped before what follows, in training.
@@ -38,17 +40,18 @@ class BackboneSettings:
         weights: file of weights to start from, safetensors or a state dict of torch; "" for chance.
     """
 
-    kind: Literal["residual", "mobile", "vgg16", "resnet50", "densenet121"] = "residual"
+    kind: Literal["residual", "mobile", "vgg16", "resnet50", "densenet121", "dlib"] = "residual"
     widths: tuple[int, ...] = (48, 96, 192)
     depth: int = 2
     stem: int = 32
+    enlarged: int = 1
     hidden: tuple[int, ...] = ()
     dropout: float = 0.3
     standardised: bool = True
     weights: str = ""
 
     def __post_init__(self) -> None:
-        _within(self, {"depth": (1, ANY), "stem": (1, ANY), "dropout": (0, 1)})
+        _within(self, {"depth": (1, ANY), "stem": (1, ANY), "enlarged": (1, 8), "dropout": (0, 1)})
         if not self.widths or min((*self.widths, *self.hidden)) < 1:
             raise SettingsError(f"widths {self.widths}, hidden {self.hidden}: expected sizes of at least 1")
 
