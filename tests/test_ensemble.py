@@ -13,6 +13,8 @@ from mien.errors import SettingsError
 from mien.learning import checkpoint, sources
 from mien.learning.ensemble import Ensemble
 from mien.learning.export import export, largest_difference, write_onnx
+from mien.learning.network import Network
+from mien.learning.recipe import BackboneSettings, Recipe
 from mien.learning.training import load_network
 from mien.tasks import TASKS
 
@@ -64,14 +66,35 @@ def test_networks_that_do_not_fit_are_refused() -> None:
         Ensemble([made(small("sound", "none", "softmax"))], mirrored=True)
 
 
-def test_weights_in_a_bundle_are_what_a_run_starts_from(tmp_path: Path) -> None:
-    recipe = small("picture", "none", "softmax")
+def kept(recipe: Recipe, folder: Path) -> tuple[Network, Path]:
+    """Write a network by chance as a run would; return it and the file."""
     network = made(recipe)
     tensors = {f"average.{name}": value for name, value in network.state_dict().items()}
     record = {"recipe": recipe.to_json(), "scores": {}, "learned": [["affect", ""]], "epoch": 3}
     tensors["optimiser.0.step"] = torch.zeros(3)
-    checkpoint.save(tmp_path / "last.safetensors", tensors, record)
-    export([tmp_path / "last.safetensors"], tmp_path / "bundle", {}, weights=True)
+    checkpoint.save(folder / "last.safetensors", tensors, record)
+    return network, folder / "last.safetensors"
+
+
+@pytest.mark.parametrize(("streams", "temporal"), [("picture", "none"), ("both", "gru")])
+def test_in_half_precision_a_bundle_is_half_as_large_and_says_the_same(
+    streams: str, temporal: str, tmp_path: Path
+) -> None:
+    recipe = small(streams, temporal, "softmax")
+    wide = BackboneSettings(widths=(48, 96), depth=1)
+    remembering = replace(recipe.network.temporal, units=64)
+    network = replace(recipe.network, backbone=wide, sound_backbone=wide, temporal=remembering)
+    _, path = kept(replace(recipe, network=network), tmp_path)
+    assert export([path], tmp_path / "whole", {}) < 1e-4
+    assert 1e-6 < export([path], tmp_path / "half", {}, half=True) < 5e-3
+    sizes = [(tmp_path / name / "model.onnx").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_weights_in_a_bundle_are_what_a_run_starts_from(tmp_path: Path) -> None:
+    recipe = small("picture", "none", "softmax")
+    network, path = kept(recipe, tmp_path)
+    export([path], tmp_path / "bundle", {}, weights=True)
     again, theirs, _ = load_network(tmp_path / "bundle" / WEIGHTS)
     assert theirs == recipe
     for name, value in network.state_dict().items():

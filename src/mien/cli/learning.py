@@ -74,11 +74,12 @@ def train(
 @click.option("--card", type=FILE, help="JSON file: training data, licence, scores, limits.")
 @click.option("--mirrored", is_flag=True, help="Say the mean over each face and its mirror image.")
 @click.option("--weights", is_flag=True, help="Add the weights, for `mien train` to start from.")
+@click.option("--half", is_flag=True, help="Store the network in half precision: a file half as large.")
 @guarded
 def export(
-    checkpoints: tuple[Path, ...], output: Path, card: Path | None, mirrored: bool, weights: bool
+    checkpoints: tuple[Path, ...], output: Path, card: Path | None, mirrored: bool, weights: bool, half: bool
 ) -> None:
-    r"""Write trained networks as one bundle; refused unless ONNX and torch agree to 1e-4.
+    r"""Write trained networks as one bundle; refused unless ONNX and torch agree to 1e-4 (--half: 5e-3).
 
     Several checkpoints become one network that says the mean of what they say.
 
@@ -91,7 +92,7 @@ def export(
     from mien.learning.export import export as export_bundle
     from mien.learning.export import read_card
 
-    difference = export_bundle(checkpoints, output, read_card(card) if card else {}, mirrored, weights)
+    difference = export_bundle(checkpoints, output, read_card(card) if card else {}, mirrored, weights, half)
     click.echo(f"{output}: ONNX and torch differ by at most {difference:.1e}")
 
 
