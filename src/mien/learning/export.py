@@ -35,6 +35,8 @@ KNOWN_WARNINGS = (
     (DeprecationWarning, "The feature will be removed"),
     # Of the first state, which here is an input, so that nothing of the traced batch stays in it.
     (UserWarning, "Exporting a model to ONNX with a batch_size other than 1"),
+    # Of the order in which margins are written; onnxruntime folds what is constant when it loads the network.
+    (UserWarning, "Constant folding - Only steps=1 can be constant folded"),
 )
 """What torch's older exporter says whenever it is called; any other warning is let through."""
 
