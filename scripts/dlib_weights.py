@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mien.arrays import FloatArray
+from mien.learning import checkpoint
 from mien.learning.backbones import dlib
 from mien.preparation.prepared import Prepared
 
@@ -78,8 +78,9 @@ def fill(network: nn.Module, arrays: dict[str, FloatArray], faces: Tensor) -> No
     network.eval()
     for name, convolution, normalisation in layers:
         filters = torch.from_numpy(arrays[f"{name}/conv/filters"]).permute(3, 2, 0, 1)
-        grey = convolution.in_channels == 1
-        convolution.weight.data = (CONTRAST * filters.sum(1, keepdim=True) if grey else filters).contiguous()
+        if convolution is network.conv1:
+            filters = CONTRAST * filters.sum(1, keepdim=True)
+        convolution.weight.data = filters
         factor, offset, bias = (
             torch.from_numpy(arrays[f"{name}/{part}"])
             for part in ("scale/weights", "scale/biases", "conv/bias")
@@ -115,11 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     faces = torch.from_numpy(prepared.preprocessing.arrays(crops)[:, 0])
     network, _ = dlib(1, 2, standardised=True)
     fill(network, read(chosen.model), faces)
-    save_file(
-        network.state_dict(),
-        chosen.output,
-        {"origin": "dlib face_recognition_resnet_model_v1, public domain"},
-    )
+    origin = "dlib face_recognition_resnet_model_v1, public domain"
+    checkpoint.save(chosen.output, network.state_dict(), {"origin": origin})
     print(f"{chosen.output}: {sum(p.numel() for p in network.parameters()):,} weights")
 
 
